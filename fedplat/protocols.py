@@ -1,0 +1,249 @@
+"""START HERE.  The ideas that fedplat is made of, one protocol each, at most three methods.
+
+A federation is an `Algorithm` over a `Learner`: the coordinator broadcasts, each client runs the
+algorithm's `client` program on its own data, a `Codec` makes bytes of the update, a `FoldRule`
+makes one aggregate of the accepted updates, the algorithm's `server` makes the next state of it.
+Everything here is pure: state goes in and comes out, randomness comes from named streams
+(`fedplat.rng`), and nothing knows whether it runs in a simulation or in a daemon.
+"""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeVar
+
+from jaxtyping import Float32, Float64
+from torch import Tensor
+
+from fedplat.params import Layout, Params
+from fedplat.types import (
+    ClientData,
+    ClientId,
+    Dataset,
+    Metrics,
+    Role,
+    Split,
+    State,
+    Tensors,
+    TrainSettings,
+)
+
+Vector = Float32[Tensor, " dim"]
+
+
+# ── what a client can be asked to compute ────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Proximal:
+    """Adds `weight`/2 · ‖w − `anchor`‖² to the local loss; `anchor` is (num_trainable,)."""
+
+    weight: float
+    anchor: Vector
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LocalTraining:
+    """Asks for local training: from `start`, minimise the local loss with these modifications.
+
+    Each step's gradient is ∇f(w) + proximal.weight · (w − proximal.anchor) + `correction`.
+    `roles` freezes every parameter of another role; `epochs` replaces the settings' amount of work;
+    `stage` names the random stream, so that two trainings of one client in one round differ.
+
+    Shapes: `correction` (num_trainable,) of `start`'s layout.
+    """
+
+    start: Params
+    proximal: Proximal | None = None
+    correction: Vector | None = None
+    roles: frozenset[Role] | None = None
+    epochs: int | None = None
+    stage: str = "train"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """The answer to `LocalTraining`.  `steps` were made; `metrics` has the mean training loss."""
+
+    params: Params
+    steps: int
+    metrics: Metrics = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LocalEvaluation:
+    """Asks for the metrics of `params` on one of the client's splits; the answer is `Metrics`."""
+
+    params: Params
+    split: Split
+
+
+class Learner(Protocol):
+    """What a client computes on its data: a model, a loss and an optimizer, whoever wrote them.
+
+    `supports` names the parts of `LocalTraining` that it obeys ("proximal", "correction", "roles",
+    "epochs"), so that a scenario which needs another one is refused when it is loaded.
+    """
+
+    @property
+    def supports(self) -> frozenset[str]: ...
+
+    def initial(self) -> Params:
+        """The model that every client and the coordinator start from; a function of the seed."""
+
+    def train(self, request: LocalTraining, data: Dataset, seed: int) -> Trained:
+        """Raises: DivergenceError, if a loss is not finite; names the local step."""
+
+    def evaluate(self, params: Params, data: Dataset) -> Metrics:
+        """Counts and sums over `data`: `loss`, and `accuracy` or `squared_error`."""
+
+
+# ── the federation's mathematics ─────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ServerState:
+    """What the coordinator carries from round to round.
+
+    `params` is the global model in the *shared* layout (without personal tensors).  `down` are
+    vectors that travel to the clients with it, `kept` are tensors that stay (moments, counters).
+    """
+
+    params: Params
+    down: Tensors = field(default_factory=dict)
+    kept: Tensors = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Broadcast:
+    """What a client is given: the round, the global model, and what else the algorithm sends down.
+
+    `initial` is the whole initial model (personal tensors included), which every client can rebuild
+    from the seed, so it never travels.
+    """
+
+    round_id: int
+    params: Params
+    down: Tensors
+    initial: Params
+    settings: TrainSettings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClientResult:
+    """What a client's program ends with.
+
+    `update` is client minus global over the shared layout; `beside` are its tensors of other dtypes;
+    `extras` are what the algorithm declared in `extra_kinds`; all are folded with `weight`.
+    `state` replaces the client's state once the coordinator has acknowledged the update.
+
+    Shapes: `update` (dim,) of the shared layout; a "vector" extra (num_trainable,) of it; a
+    "scalar" extra () float32.
+    """
+
+    update: Vector
+    weight: float
+    metrics: Metrics = field(default_factory=dict)
+    beside: Tensors = field(default_factory=dict)
+    extras: Tensors = field(default_factory=dict)
+    state: State = field(default_factory=State)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Aggregate:
+    """The weighted means over a round's accepted clients.
+
+    `num_clients` were accepted of `num_registered` in the federation.
+    """
+
+    update: Vector
+    beside: Tensors
+    extras: Tensors
+    num_clients: int
+    num_registered: int
+
+
+ClientRequest = LocalTraining | LocalEvaluation
+ClientProgram = Generator[ClientRequest, "Trained | Metrics", ClientResult]
+PersonalProgram = Generator[ClientRequest, "Trained | Metrics", Params]
+ExtraKind = Literal["vector", "scalar"]
+
+
+class Algorithm(Protocol):
+    """A federated algorithm as three pure functions.
+
+    `client` is a generator: it yields what it wants computed and is sent the answer, so the same
+    program runs alone, in a process pool, as one of many in a cohort, or over a user's own training
+    code.  `personal` names the roles that never leave a client; `stateful` says that a client
+    remembers something; `needs` names the parts of `LocalTraining` that it uses.
+    """
+
+    @property
+    def personal(self) -> frozenset[Role]: ...
+    @property
+    def stateful(self) -> bool: ...
+    @property
+    def needs(self) -> frozenset[str]: ...
+    @property
+    def extra_kinds(self) -> Mapping[str, ExtraKind]: ...
+
+    def init(self, params: Params) -> ServerState: ...
+
+    def client(self, broadcast: Broadcast, state: State, samples: int) -> ClientProgram: ...
+
+    def server(self, state: ServerState, aggregate: Aggregate) -> ServerState: ...
+
+
+class Personalized(Protocol):
+    """An algorithm whose clients predict with a model of their own.
+
+    `personalize` is a program like `Algorithm.client`; it ends with the whole model (every layout
+    tensor) that a client with `state` would use, given the global one.
+    """
+
+    def personalize(self, broadcast: Broadcast, state: State, samples: int) -> PersonalProgram: ...
+
+
+# ── bytes ────────────────────────────────────────────────────────────────────────────────────────
+
+CodecState = TypeVar("CodecState")
+
+
+class Codec(Protocol):
+    """Makes bytes of an update, and an update of bytes.  State goes in and comes out.
+
+    `encode`'s new state (a residual, say) takes effect once the coordinator has acknowledged.
+    """
+
+    def init(self, layout: Layout) -> State: ...
+
+    def encode(self, update: Vector, state: State, seed: int) -> tuple[bytes, State]: ...
+
+    def decode(self, payload: bytes, layout: Layout) -> Vector:
+        """Raises: CorruptPayloadError, and nothing else, whatever the bytes are."""
+
+
+# ── aggregation ──────────────────────────────────────────────────────────────────────────────────
+
+FoldState = TypeVar("FoldState")
+
+
+class FoldRule(Protocol[FoldState]):
+    """Aggregates update by update in ClientId order, in memory that does not grow with clients."""
+
+    def init(self, dim: int) -> FoldState: ...
+
+    def add(self, state: FoldState, update: Vector, weight: float) -> FoldState: ...
+
+    def finish(self, state: FoldState) -> Float64[Tensor, " dim"] | Vector: ...
+
+
+# ── data ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Shards(Protocol):
+    """Where a client's data comes from: a partition of one data set, or a site's own files."""
+
+    def client(self, client: ClientId) -> ClientData: ...
+
+    def samples(self, client: ClientId) -> int:
+        """The number of training samples, known without reading them."""
