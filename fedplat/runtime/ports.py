@@ -1,0 +1,85 @@
+"""What the driver needs from the outside world, one port each, at most four methods.
+
+A simulation and a deployment differ in what stands behind these ports and in nothing else.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Protocol
+
+from fedplat.types import Digest
+
+Buffer = bytes | memoryview
+
+
+class EventStore(Protocol):
+    """An append-only log of events; the state of a run is a fold over it.
+
+    The version of a log is the number of events in it; the event that took the log from version v
+    to v + 1 is event v.
+    """
+
+    @property
+    def version(self) -> int: ...
+
+    def append(self, events: Sequence[bytes], expected_version: int) -> int:
+        """Appends all events or none and returns the new version.
+
+        Guarantees: the events are durable when it returns.
+        Raises: StorageError, if the log is not at `expected_version`.
+        """
+
+    def read(self, from_version: int = 0) -> Iterator[bytes]:
+        """Yields event `from_version` and all after it, in order.
+
+        Raises: StorageError, if the log is shorter than `from_version`.
+        """
+
+
+class StateStore(Protocol):
+    """Small named values that outlive a process: what a client remembers between rounds."""
+
+    def put(self, changes: Mapping[str, bytes | None]) -> None:
+        """Makes all changes or none; None removes a key.
+
+        Guarantees: the changes are durable when it returns.
+        """
+
+    def get(self, key: str) -> bytes | None:
+        """The value of `key`, or None where nothing was put."""
+
+    def keys(self) -> list[str]:
+        """All keys, in UTF-8 byte order."""
+
+
+class BlobStore(Protocol):
+    """Immutable bytes, named by their SHA-256.  Safe to use from several threads."""
+
+    def put(self, payload: Buffer) -> Digest:
+        """Stores `payload`; to store the same bytes again changes nothing.
+
+        Guarantees: the blob is durable when it returns.
+        """
+
+    def put_many(self, payloads: Iterable[Buffer]) -> list[Digest]:
+        """Stores the payloads one after another and makes them durable together, which is cheaper.
+
+        Guarantees: the blobs are durable when it returns; holds one payload at a time.
+        """
+
+    def get(self, digest: Digest) -> memoryview:
+        """The bytes of a blob, read-only and without a copy where possible.
+
+        Raises: MissingBlobError, if there is none; StorageError, if the bytes are not those that
+        `digest` names.
+        """
+
+    def collect(self, keep: AbstractSet[Digest]) -> int:
+        """Removes every blob that is not in `keep`; returns the number of bytes freed."""
+
+
+class Clock(Protocol):
+    """Where time comes from: the machine, or a simulation."""
+
+    def now(self) -> float:
+        """Seconds since an origin of the clock's own; never less than the last answer."""

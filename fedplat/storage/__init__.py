@@ -1,0 +1,1 @@
+"""Where runs keep what must survive: event logs, client states, blobs."""

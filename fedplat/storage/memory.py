@@ -1,0 +1,97 @@
+"""Stores that live as long as the process: for tests, sweeps and measurements."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from threading import Lock
+
+from fedplat.errors import MissingBlobError, StorageError
+from fedplat.runtime.ports import Buffer
+from fedplat.types import Digest
+
+WHERE = "memory"
+
+
+class MemoryEvents:
+    """An `EventStore` in memory."""
+
+    def __init__(self) -> None:
+        self._events: list[bytes] = []
+        self._lock = Lock()
+
+    @property
+    def version(self) -> int:
+        return len(self._events)
+
+    def append(self, events: Sequence[bytes], expected_version: int) -> int:
+        with self._lock:
+            if expected_version != len(self._events):
+                raise version_conflict(WHERE, len(self._events), expected_version)
+            self._events.extend(bytes(event) for event in events)
+            return len(self._events)
+
+    def read(self, from_version: int = 0) -> Iterator[bytes]:
+        events = self._events[: self.version]
+        if not 0 <= from_version <= len(events):
+            raise beyond_the_log(WHERE, len(events), from_version)
+        return iter(events[from_version:])
+
+
+class MemoryStates:
+    """A `StateStore` in memory."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, bytes] = {}
+
+    def put(self, changes: Mapping[str, bytes | None]) -> None:
+        for key, value in changes.items():
+            if value is None:
+                self._states.pop(key, None)
+            else:
+                self._states[key] = value
+
+    def get(self, key: str) -> bytes | None:
+        return self._states.get(key)
+
+    def keys(self) -> list[str]:
+        return sorted(self._states, key=str.encode)
+
+
+class MemoryBlobs:
+    """A `BlobStore` in memory.  A blob that is put as `bytes` is kept without a copy."""
+
+    def __init__(self) -> None:
+        self._blobs: dict[Digest, bytes] = {}
+
+    def put(self, payload: Buffer) -> Digest:
+        digest = Digest(hashlib.sha256(payload).hexdigest())
+        self._blobs.setdefault(digest, bytes(payload))
+        return digest
+
+    def put_many(self, payloads: Iterable[Buffer]) -> list[Digest]:
+        return [self.put(payload) for payload in payloads]
+
+    def get(self, digest: Digest) -> memoryview:
+        try:
+            return memoryview(self._blobs[digest])
+        except KeyError:
+            raise MissingBlobError(where=WHERE, digest=digest) from None
+
+    def collect(self, keep: AbstractSet[Digest]) -> int:
+        dropped = [digest for digest in self._blobs if digest not in keep]
+        return sum(len(self._blobs.pop(digest)) for digest in dropped)
+
+
+def version_conflict(where: str, version: int, expected: int) -> StorageError:
+    return StorageError(
+        where=where,
+        reason=f"the log is at version {version}, the writer expected {expected}: "
+        "somebody else wrote to it; read the log again before appending",
+    )
+
+
+def beyond_the_log(where: str, version: int, asked: int) -> StorageError:
+    return StorageError(
+        where=where,
+        reason=f"the log is at version {version}, it can not be read from {asked}",
+    )
