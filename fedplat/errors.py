@@ -1,21 +1,21 @@
 """The one error tree of fedplat.
 
-    FedplatError                     fields, not prose; each class has an exit code and a gRPC status
-    ├── ConfigError                  the operator's file or flag              INVALID_ARGUMENT     exit 2
-    │   ├── CompositionError         parts that can not work together
-    │   └── DataError                a data file that can not be read or does not fit
-    ├── RoundError                   the round can not finish                 ABORTED              exit 3
-    │   ├── QuorumError              fewer updates than the scenario's quorum
-    │   ├── DivergenceError          a loss or an update is not finite
-    │   └── TrainingError            the user's own training code failed
-    ├── TransportError               (retryable)                              UNAVAILABLE          exit 6
-    ├── StorageError                 (retryable)                              UNAVAILABLE          exit 7
-    │   └── MissingBlobError         a digest that no store holds             NOT_FOUND
-    ├── ProtocolError                a peer spoke out of turn or of format    INVALID_ARGUMENT     exit 8
-    │   ├── CorruptPayloadError      the only thing that a decoder may raise
-    │   ├── StaleRoundError          a message for a round that is not open   FAILED_PRECONDITION
-    │   └── UnknownClientError       a client that this round did not ask     PERMISSION_DENIED
-    └── InterruptedRunError          stopped by the operator, can be resumed  CANCELLED            exit 130
+    FedplatError                fields, not prose; each has an exit code and a gRPC status
+    ├── ConfigError             the operator's file or flag            INVALID_ARGUMENT     exit 2
+    │   ├── CompositionError    parts that can not work together
+    │   └── DataError           a data file that can not be read or does not fit
+    ├── RoundError              the round can not finish               ABORTED              exit 3
+    │   ├── QuorumError         fewer updates than the scenario's quorum
+    │   ├── DivergenceError     a loss or an update is not finite
+    │   └── TrainingError       the user's own training code failed
+    ├── TransportError          (retryable)                            UNAVAILABLE          exit 6
+    ├── StorageError            (retryable)                            UNAVAILABLE          exit 7
+    │   └── MissingBlobError    a digest that no store holds           NOT_FOUND
+    ├── ProtocolError           a peer spoke out of turn or of format  INVALID_ARGUMENT     exit 8
+    │   ├── CorruptPayloadError the only thing that a decoder may raise
+    │   ├── StaleRoundError     a message for a round that is not open FAILED_PRECONDITION
+    │   └── UnknownClientError  a client that this round did not ask   PERMISSION_DENIED
+    └── InterruptedRunError     stopped by the operator, can resume    CANCELLED            exit 130
 
 A programmer's mistake (a bad constructor argument) is `ValueError` or `TypeError` from `check`.
 """
@@ -92,7 +92,7 @@ class DivergenceError(RoundError):
 
     template = (
         "round {round_id}, client {client}, local step {step}: {what} is not finite; lower the "
-        'learning rate, set `training.clip_norm`, or continue without such clients by '
+        "learning rate, set `training.clip_norm`, or continue without such clients by "
         '`on_divergence = "drop_client"`'
     )
 

@@ -89,7 +89,7 @@ class Layout:
 
     def views(self, vector: Vector) -> dict[str, Tensor]:
         """Cuts `vector` into its named tensors, without a copy."""
-        pieces = vector.split([spec.numel for spec in self.flat])
+        pieces = torch.split(vector, [spec.numel for spec in self.flat])
         return {s.name: piece.view(s.shape) for s, piece in zip(self.flat, pieces, strict=True)}
 
     def spans(self) -> dict[str, slice]:
@@ -179,10 +179,10 @@ def tensors_digest(tensors: Tensors) -> Digest:
 
 
 def raw_bytes(tensor: Tensor) -> memoryview:
-    """The little-endian bytes of a tensor, in row-major order; without a copy if it is contiguous."""
+    """The little-endian bytes of a tensor, row by row; without a copy if it is contiguous."""
     array = tensor.detach().cpu().contiguous().numpy()
     little = array.astype(_NUMPY_DTYPES[tensor.dtype], copy=False)
-    return memoryview(little.reshape(-1)).cast("B") if little.size else memoryview(b"")
+    return little.reshape(-1).data.cast("B") if little.size else memoryview(b"")
 
 
 def from_raw_bytes(payload: memoryview, spec: TensorSpec) -> Tensor:
@@ -191,10 +191,9 @@ def from_raw_bytes(payload: memoryview, spec: TensorSpec) -> Tensor:
     Raises: CorruptPayloadError, if `payload` has another length.
     """
     dtype = _NUMPY_DTYPES[spec.dtype]
-    if len(payload) != spec.numel * dtype.itemsize:
-        raise CorruptPayloadError(
-            reason=f"tensor {spec.name} takes {spec.numel * dtype.itemsize} bytes, got {len(payload)}"
-        )
+    size = spec.numel * dtype.itemsize
+    if len(payload) != size:
+        raise CorruptPayloadError(reason=f"tensor {spec.name}: {size} bytes, got {len(payload)}")
     if spec.dtype == torch.float32:
         vector = aligned(spec.numel)
         vector.numpy()[:] = np.frombuffer(payload, dtype)

@@ -9,7 +9,7 @@ Everything here is pure: state goes in and comes out, randomness comes from name
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 from jaxtyping import Float32, Float64
 from torch import Tensor
@@ -77,6 +77,7 @@ class LocalEvaluation:
     split: Split
 
 
+@runtime_checkable
 class Learner(Protocol):
     """What a client computes on its data: a model, a loss and an optimizer, whoever wrote them.
 
@@ -132,8 +133,8 @@ class Broadcast:
 class ClientResult:
     """What a client's program ends with.
 
-    `update` is client minus global over the shared layout; `beside` are its tensors of other dtypes;
-    `extras` are what the algorithm declared in `extra_kinds`; all are folded with `weight`.
+    `update` is client minus global over the shared layout; `beside` are its tensors of other
+    dtypes; `extras` are what the algorithm declared in `extra_kinds`; all are folded with `weight`.
     `state` replaces the client's state once the coordinator has acknowledged the update.
 
     Shapes: `update` (dim,) of the shared layout; a "vector" extra (num_trainable,) of it; a
@@ -168,6 +169,7 @@ PersonalProgram = Generator[ClientRequest, "Trained | Metrics", Params]
 ExtraKind = Literal["vector", "scalar"]
 
 
+@runtime_checkable
 class Algorithm(Protocol):
     """A federated algorithm as three pure functions.
 
@@ -193,6 +195,7 @@ class Algorithm(Protocol):
     def server(self, state: ServerState, aggregate: Aggregate) -> ServerState: ...
 
 
+@runtime_checkable
 class Personalized(Protocol):
     """An algorithm whose clients predict with a model of their own.
 
@@ -208,6 +211,7 @@ class Personalized(Protocol):
 CodecState = TypeVar("CodecState")
 
 
+@runtime_checkable
 class Codec(Protocol):
     """Makes bytes of an update, and an update of bytes.  State goes in and comes out.
 
@@ -227,6 +231,7 @@ class Codec(Protocol):
 FoldState = TypeVar("FoldState")
 
 
+@runtime_checkable
 class FoldRule(Protocol[FoldState]):
     """Aggregates update by update in ClientId order, in memory that does not grow with clients."""
 
@@ -240,6 +245,7 @@ class FoldRule(Protocol[FoldState]):
 # ── data ─────────────────────────────────────────────────────────────────────────────────────────
 
 
+@runtime_checkable
 class Shards(Protocol):
     """Where a client's data comes from: a partition of one data set, or a site's own files."""
 

@@ -4,7 +4,7 @@ Every random choice of a federation draws from a stream named by *what* it is fo
 shared or global generator.  Attempts and leases are not parts of a name: a repeated assignment
 draws the same numbers.
 
->>> derive(7, "client", "client-000001", "round", 3) == derive(7, "client", "client-000001", "round", 3)
+>>> derive(7, "client", "client-000001") == derive(7, "client", "client-000001")
 True
 >>> derive(7, "a", "bc") == derive(7, "ab", "c")
 False

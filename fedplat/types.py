@@ -1,4 +1,4 @@
-"""The values that everything speaks about: ids, tensor specs, data, metrics, states, messages' cargo."""
+"""The values that everything speaks about: ids, tensor specs, data, metrics, settings, states."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from math import prod
 from typing import Literal, NewType
 
 import torch
-from jaxtyping import Float32, Shaped
+from jaxtyping import Shaped
 from torch import Tensor
 
 ClientId = NewType("ClientId", str)
@@ -47,8 +47,8 @@ class Dataset:
     """Holds samples in memory.
 
     Shapes: `inputs` (samples, *features) float32; `targets` (samples,) int64 class indices, or
-    (samples, outputs) float32 for a regression; `groups` (samples,) int64: the natural owner of each
-    sample (writer, hospital), where the source names one.
+    (samples, outputs) float32 for a regression; `groups` (samples,) int64: the natural owner of
+    each sample (writer, hospital), where the source names one.
     """
 
     inputs: Shaped[Tensor, "samples *features"]
@@ -68,14 +68,12 @@ class Dataset:
     def take(self, indices: Shaped[Tensor, " taken"]) -> "Dataset":
         """Copies the samples at `indices`, in that order."""
         groups = None if self.groups is None else self.groups[indices]
-        return Dataset(
-            self.inputs[indices], self.targets[indices], self.task, self.classes, groups
-        )
+        return Dataset(self.inputs[indices], self.targets[indices], self.task, self.classes, groups)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClientData:
-    """A client's three splits.  Training sees `train`; selection and tuning see `validation` only."""
+    """A client's three splits: training sees `train`, selection and tuning `validation` only."""
 
     train: Dataset
     validation: Dataset
@@ -87,7 +85,7 @@ class ClientData:
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A mean that merges exactly: the sum as a fraction and the integer count, never the quotient."""
+    """A mean that merges exactly: a fraction as sum and an integer count, never the quotient."""
 
     total: Fraction
     count: int
@@ -148,7 +146,9 @@ class TrainSettings:
         """The number of local steps on a shard of `samples`; 0 on an empty one."""
         if samples == 0:
             return 0
-        return self.steps if self.steps is not None else (self.epochs or 0) * -(-samples // self.batch_size)
+        if self.steps is not None:
+            return self.steps
+        return (self.epochs or 0) * -(-samples // self.batch_size)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,7 +171,6 @@ class State:
 
     def put(self, **tensors: Tensor) -> "State":
         return State({**self.tensors, **tensors})
-
 
 
 @dataclass(frozen=True, slots=True)
