@@ -1,0 +1,89 @@
+"""The live panel: a pure function from a run's progress to what rich draws."""
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from fedplat.telemetry import readable
+from fedplat.telemetry.progress import Progress, mishaps
+
+_MARGIN = (0, 2, 0, 0)
+
+
+def panel(progress: Progress) -> RenderableType:
+    """Draws the round, the model's quality, the traffic, the speed and the clients that failed."""
+    return Group(_heading(progress), _bar(progress), _facts(progress))
+
+
+def _heading(progress: Progress) -> Text:
+    started = progress.started
+    if started is None:
+        return Text("starting", style="bold")
+    heading = Text(started.name, style="bold")
+    details = [started.algorithm, started.model.name if started.model else None]
+    if started.model and started.model.parameters is not None:
+        details.append(f"{readable.count(started.model.parameters)} parameters")
+    if started.clients is not None:
+        details.append(f"{readable.count(started.clients)} clients")
+    details.append(started.executor)
+    for detail in details:
+        if detail:
+            heading.append(f"  {detail}", style="dim")
+    return heading
+
+
+def _bar(progress: Progress) -> Table:
+    now, total = progress.last.round if progress.last else 0, progress.num_rounds
+    row = Table.grid(padding=_MARGIN)
+    row.add_column(no_wrap=True)
+    row.add_column(no_wrap=True)
+    row.add_column(no_wrap=True, style="dim")
+    left = progress.last.eta_s if progress.last else None
+    row.add_row(
+        ProgressBar(total=max(total, 1), completed=now, width=40),
+        Text.assemble("round ", (f"{now}", "bold"), f"/{total}"),
+        "" if left is None or now == total else f"{readable.clock(left)} left",
+    )
+    return row
+
+
+def _facts(progress: Progress) -> Table:
+    table = Table.grid(padding=_MARGIN)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(no_wrap=True, min_width=9)
+    table.add_column(no_wrap=True)
+    table.add_row(*_score(progress))
+    losses = list(progress.losses)
+    table.add_row(
+        "loss",
+        readable.number(losses[-1] if losses else None),
+        Text(readable.sparkline(losses), style="blue"),
+    )
+    table.add_row(
+        "traffic",
+        f"↑ {readable.size(progress.bytes_up)}",
+        f"↓ {readable.size(progress.bytes_down)}",
+    )
+    last = progress.last
+    failed = mishaps(
+        {"dropped": progress.dropped, "late": progress.late, "refused": progress.refused}
+    )
+    table.add_row(
+        "speed",
+        f"{readable.rate(last.clients_per_s if last else None)} clients/s",
+        Text(failed, style="yellow"),
+    )
+    return table
+
+
+def _score(progress: Progress) -> tuple[str, Text, Text]:
+    values = [value for _, value in progress.scores]
+    now = values[-1] if values else None
+    trend = Text(readable.sparkline(values), style="green")
+    shown = readable.number if progress.is_regression else readable.percent
+    if progress.best is not None:
+        at, best = progress.best
+        trend.append(f"  best {shown(best)} in round {at}", style="dim")
+    name = "rmse" if progress.is_regression else "accuracy"
+    return name, Text(shown(now), style="bold green"), trend
