@@ -1,0 +1,1 @@
+"""Models, tasks, local training and evaluation: what a client computes on its own data."""
