@@ -1,0 +1,19 @@
+"""What every test runs under.  Imports nothing of fedplat: the jaxtyping hook has to come first."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# Examples are a function of the test alone: a red build stays red until somebody mends it.
+settings.register_profile(
+    "fast",
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("ci", settings.get_profile("fast"), max_examples=100)
+settings.register_profile(
+    "nightly", settings.get_profile("fast"), max_examples=2000, derandomize=False
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
