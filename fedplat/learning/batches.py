@@ -18,7 +18,7 @@ def num_steps(settings: TrainSettings, epochs: int | None, samples: int) -> int:
 
 
 def epoch_orders(
-    samples: int, batch_size: int, steps: int, seed: int, stage: str
+    samples: int, batch_size: int, steps: int, seed: int
 ) -> Iterator[Int64[Tensor, " used"]]:
     """Yields for each epoch the samples in the order in which its batches take them.
 
@@ -27,6 +27,6 @@ def epoch_orders(
     """
     per_epoch = -(-samples // batch_size) if samples else 0
     for epoch in range(-(-steps // per_epoch) if per_epoch else 0):
-        generator = rng.generator(seed, stage, "order", epoch)
+        generator = rng.generator(seed, "order", epoch)
         order = torch.randperm(samples, generator=generator)
         yield order[: (steps - epoch * per_epoch) * batch_size]

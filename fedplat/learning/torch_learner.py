@@ -83,7 +83,7 @@ class TorchLearner:
             return Trained(request.start, 0, {"train_loss": Mean(Fraction(0), 0)})
         self._bound.load(request.start)
         self._bound.module.train()
-        with seeded(rng.derive(seed, request.stage, "torch")):
+        with seeded(rng.derive(seed, "torch")):
             train_loss = self._steps(request, data, seed, steps)
         params = self._bound.read()
         if not params.vector.isfinite().all():
@@ -94,7 +94,7 @@ class TorchLearner:
         bound, task, size = self._bound, self._task, self.settings.batch_size
         rule = _StepRule(self.settings, request, bound)
         step, total, seen = 0, 0.0, 0
-        for order in epoch_orders(len(data), size, steps, seed, request.stage):
+        for order in epoch_orders(len(data), size, steps, seed):
             for batch, wanted in _batches(data, order, size):
                 step += 1
                 bound.gradients.zero_()
