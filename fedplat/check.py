@@ -29,6 +29,13 @@ def at_least(minimum: float, **values: float) -> None:
             raise ValueError(f"{name} must be >= {minimum}, got {value!r}")
 
 
+def whole(minimum: int, **values: int) -> None:
+    """Raises: ValueError, unless every value is an integer ≥ `minimum`."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+            raise ValueError(f"{name} must be a whole number >= {minimum}, got {value!r}")
+
+
 def in_unit_interval(**values: float) -> None:
     """Raises: ValueError, unless every value lies in (0, 1]."""
     for name, value in values.items():

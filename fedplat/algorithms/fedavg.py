@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from fedplat import check
 from fedplat.algorithms.program import Program, train
-from fedplat.algorithms.update import advance, idle, learned
+from fedplat.algorithms.update import advance, idle, learned, mean_step
 from fedplat.params import Params
 from fedplat.protocols import (
     Aggregate,
@@ -47,7 +47,7 @@ class FedAvg:
         return plain_client(broadcast, state, samples)
 
     def server(self, state: ServerState, aggregate: Aggregate) -> ServerState:
-        step = self.server_lr * aggregate.update[: state.params.layout.num_trainable]
+        step = self.server_lr * mean_step(state.params, aggregate)
         return ServerState(advance(state.params, aggregate, step))
 
 
@@ -57,3 +57,9 @@ def plain_client(broadcast: Broadcast, state: State, samples: int) -> Program[Cl
         return idle(broadcast, state)
     trained = yield from train(LocalTraining(broadcast.params))
     return learned(broadcast, trained, float(samples))
+
+
+def plain_server(state: ServerState, aggregate: Aggregate) -> ServerState:
+    """FedAvg's server at server_lr = 1, which those that differ on the client only share."""
+    step = mean_step(state.params, aggregate)
+    return ServerState(advance(state.params, aggregate, step))

@@ -1,5 +1,7 @@
 """What client programs end with and what server steps begin with, whatever the algorithm."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -22,9 +24,26 @@ def learned(broadcast: Broadcast, trained: Trained, weight: float) -> ClientResu
     return ClientResult(update, weight, trained.metrics, mine.beside)
 
 
+def scaled(result: ClientResult, params: Params, factor: float) -> ClientResult:
+    """`result` with the trainable part of its update times `factor`; buffers stay as they are."""
+    count = params.layout.num_trainable
+    update = torch.cat([factor * result.update[:count], result.update[count:]])
+    return replace(result, update=update)
+
+
 def trainable(params: Params) -> Vector:
     """The part of the flat vector that an optimizer steps on, without a copy."""
     return params.vector[: params.layout.num_trainable]
+
+
+def nothing(params: Params) -> Vector:
+    """A zero for each trainable parameter: where moments and controls start."""
+    return torch.zeros(params.layout.num_trainable, dtype=torch.float32)
+
+
+def mean_step(params: Params, aggregate: Aggregate) -> Vector:
+    """The clients' mean update of the trainable parameters, without a copy."""
+    return aggregate.update[: params.layout.num_trainable]
 
 
 def advance(params: Params, aggregate: Aggregate, step: Vector) -> Params:

@@ -6,7 +6,7 @@ from fedplat.algorithms import BY_NAME, build
 from fedplat.algorithms.fedavg import FedAvg
 from fedplat.algorithms.program import evaluate, run_program, train
 from fedplat.errors import ConfigError
-from fedplat.protocols import LocalEvaluation, LocalTraining
+from fedplat.protocols import Algorithm, LocalEvaluation, LocalTraining
 from fedplat.types import TrainSettings
 
 SETTINGS = TrainSettings(lr=0.1, steps=3)
@@ -116,6 +116,52 @@ def test_a_senseless_server_rate_is_refused(value):
         build({"name": "fedavg", "server_lr": value})
 
 
-def test_every_name_builds_what_it_names():
-    for name, algorithm in BY_NAME.items():
-        assert type(build({"name": name})) is algorithm
+REQUIRED = {
+    "ditto": {"lam": 0.1},
+    "fedadagrad": {"server_lr": 0.1},
+    "fedadam": {"server_lr": 0.1},
+    "feddyn": {"alpha": 0.1},
+    "fedprox": {"mu": 0.1},
+    "fedrep": {"head_epochs": 1},
+    "fedyogi": {"server_lr": 0.1},
+    "qfedavg": {"q": 1.0},
+}
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_a_name_builds_what_it_names(name):
+    algorithm = build({"name": name, **REQUIRED.get(name, {})})
+    assert type(algorithm) is BY_NAME[name]
+    assert isinstance(algorithm, Algorithm)
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_what_matters_has_no_default(name):
+    (key,) = REQUIRED[name]
+    with pytest.raises(ConfigError, match=f"`{key}` has no default: write algorithm = "):
+        build({"name": name})
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"name": "fedprox", "mu": -0.1},
+        {"name": "fedavgm", "momentum": 1.0},
+        {"name": "fedadam", "server_lr": 0.1, "tau": 0.0},
+        {"name": "feddyn", "alpha": 0.0},
+        {"name": "qfedavg", "q": float("nan")},
+        {"name": "ditto", "lam": -1.0},
+        {"name": "fedrep", "head_epochs": 0},
+        {"name": "fedrep", "head_epochs": 1.5},
+        {"name": "finetune", "epochs": True},
+    ],
+    ids=str,
+)
+def test_a_value_outside_its_range_is_refused_by_name(part):
+    with pytest.raises(ConfigError, match=f"algorithm {part['name']}: {list(part)[-1]} must"):
+        build(part)
+
+
+def test_a_part_without_a_name_is_told_the_names():
+    with pytest.raises(ConfigError, match="unknown None; known: ditto, fedadagrad"):
+        build({})
