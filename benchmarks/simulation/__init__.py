@@ -1,0 +1,1 @@
+"""The parts of `benchmarks.sim`: workload, cells in processes of their own, figures."""
