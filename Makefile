@@ -5,6 +5,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 TORCH  := torch==2.13.0
+BENCHMARKS := sim fold
 PROTOS := $(sort $(wildcard protos/fedplat/wire/v1/*.proto))
 PROTOC  = $(BIN)/python -m grpc_tools.protoc -Iprotos $(PROTOS)
 
@@ -32,6 +33,7 @@ check: $(VENV)/.dev ## style, import contracts, types, generated files are up to
 	$(PROTOC) --python_out=$(VENV)/generated --pyi_out=$(VENV)/generated
 	diff -r -x __init__.py -x __pycache__ $(VENV)/generated/fedplat/wire/v1 fedplat/wire/v1
 	$(BIN)/python docs/generate.py --check
+	$(BIN)/python -m benchmarks.docs --check
 
 format: $(VENV)/.dev ## rewrite the code in the project's style
 	$(BIN)/ruff format .
@@ -44,13 +46,14 @@ fast: $(VENV)/.dev ## the tests that train nothing, under a minute
 	$(PYTEST) -n 2 -q -m "not slow and not extra"
 
 bench: $(VENV)/.dev ## every benchmark in its quick form (the full ones: python -m benchmarks.NAME)
-	@for file in benchmarks/[a-z]*.py; do \
-	  name=$$(basename $$file .py); \
+	@mkdir -p runs
+	@for name in $(BENCHMARKS); do \
 	  $(BIN)/python -m benchmarks.$$name --quick --json runs/bench-$$name.json || exit 1; \
 	done
 
 docs: $(VENV)/.dev ## write the generated pages of docs/ again
 	$(BIN)/python docs/generate.py
+	$(BIN)/python -m benchmarks.docs
 
 proto: $(VENV)/.dev ## write fedplat/wire/v1 again, from protos/
 	$(PROTOC) --python_out=. --pyi_out=.
