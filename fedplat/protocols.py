@@ -7,11 +7,11 @@ Everything here is pure: state goes in and comes out, randomness comes from name
 (`fedplat.rng`), and nothing knows whether it runs in a simulation or in a daemon.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar, runtime_checkable
 
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32
 from torch import Tensor
 
 from fedplat.params import Layout, Params
@@ -82,7 +82,8 @@ class Learner(Protocol):
     """What a client computes on its data: a model, a loss and an optimizer, whoever wrote them.
 
     `supports` names the parts of `LocalTraining` that it obeys ("proximal", "correction", "roles",
-    "epochs"), so that a scenario which needs another one is refused when it is loaded.
+    "epochs"), and "sgd" if each step is one of plain SGD, by `settings.lr` and `settings.momentum`,
+    and is counted; so that a scenario which needs another one is refused when it is loaded.
     """
 
     @property
@@ -96,6 +97,14 @@ class Learner(Protocol):
 
     def evaluate(self, params: Params, data: Dataset) -> Metrics:
         """Counts and sums over `data`: `loss`, and `accuracy` or `squared_error`."""
+
+
+@runtime_checkable
+class ChunkedLearner(Protocol):
+    """A learner whose evaluation can be shared among processes, by fixed chunks of the data."""
+
+    def evaluate_chunks(self, params: Params, data: Dataset, first: int, last: int) -> Metrics:
+        """The metrics of chunks `first` to `last` (exclusive); merged over all, `evaluate`'s."""
 
 
 # ── the federation's mathematics ─────────────────────────────────────────────────────────────────
@@ -153,7 +162,7 @@ class ClientResult:
 class Aggregate:
     """The weighted means over a round's accepted clients.
 
-    `num_clients` were accepted of `num_registered` in the federation.
+    `num_clients` were accepted, with a weight above zero, of `num_registered` in the federation.
     """
 
     update: Vector
@@ -222,8 +231,18 @@ class Codec(Protocol):
 
     def encode(self, update: Vector, state: State, seed: int) -> tuple[bytes, State]: ...
 
-    def decode(self, payload: bytes, layout: Layout) -> Vector:
+    def decode(self, payload: bytes | memoryview, layout: Layout) -> Vector:
         """Raises: CorruptPayloadError, and nothing else, whatever the bytes are."""
+
+
+@runtime_checkable
+class ColumnCodec(Codec, Protocol):
+    """A codec that can decode some columns without the others, so that a fold never holds a row."""
+
+    def decode_columns(
+        self, payload: bytes | memoryview, layout: Layout, start: int, stop: int
+    ) -> Vector:
+        """What `decode` gives from `start` to `stop`.  Raises: CorruptPayloadError."""
 
 
 # ── aggregation ──────────────────────────────────────────────────────────────────────────────────
@@ -239,7 +258,20 @@ class FoldRule(Protocol[FoldState]):
 
     def add(self, state: FoldState, update: Vector, weight: float) -> FoldState: ...
 
-    def finish(self, state: FoldState) -> Float64[Tensor, " dim"] | Vector: ...
+    def finish(self, state: FoldState) -> Vector: ...
+
+
+@runtime_checkable
+class ColumnRule(FoldRule[FoldState], Protocol[FoldState]):
+    """A fold whose every element depends on the updates' same element (and the weights) alone.
+
+    So a fold may be cut into blocks of columns, each a fold of its own, without changing a bit.
+    """
+
+    def add_many(
+        self, state: FoldState, updates: Sequence[Vector], weights: Sequence[float]
+    ) -> FoldState:
+        """Exactly what `add` gives, one update after another, but faster."""
 
 
 # ── data ─────────────────────────────────────────────────────────────────────────────────────────
