@@ -129,18 +129,25 @@ def values(metrics: Metrics) -> dict[str, float | None]:
 class TrainSettings:
     """How a client trains: the optimizer and the amount of work, not the mathematics around it.
 
-    Exactly one of `epochs` and `steps` is given.  Units: `lr` per step; `epochs` passes over the
-    client's training split; a last batch smaller than `batch_size` is used, not dropped.
+    Exactly one of `epochs` and `steps` is given.
     """
 
     optimizer: Literal["sgd", "adam"] = "sgd"
+    """Starts anew in every round: no moment outlives it."""
     lr: float = 0.05
+    """The learning rate of a local step."""
     momentum: float = 0.0
+    """SGD's momentum."""
     weight_decay: float = 0.0
+    """Times the weights, added to the gradient."""
     clip_norm: float | None = None
+    """The largest l2 norm that a step's gradient may have; a longer one is scaled down to it."""
     batch_size: int = 32
+    """Samples a step; a last batch that is smaller is used, not dropped."""
     epochs: int | None = None
+    """Passes over the client's training split in a round."""
     steps: int | None = None
+    """Steps in a round, whatever the size of the split."""
 
     def num_steps(self, samples: int) -> int:
         """The number of local steps on a shard of `samples`; 0 on an empty one."""
