@@ -30,6 +30,10 @@ def build(kind: str, by_name: Mapping[str, Callable[..., T]], part: Mapping[str,
     for key in settings:
         if key not in known:
             raise unknown(f"{kind} {name}", key, known)
+    for key, parameter in known.items():
+        if parameter.default is parameter.empty and key not in settings:
+            hint = f'write {{ name = "{name}", {key} = … }}'
+            raise ConfigError(where=f"{kind} {name}", reason=f"`{key}` has no default; {hint}")
     try:
         return make(**settings)
     except (TypeError, ValueError) as error:

@@ -138,7 +138,7 @@ def test_a_name_builds_what_it_names(name):
 @pytest.mark.parametrize("name", REQUIRED)
 def test_what_matters_has_no_default(name):
     (key,) = REQUIRED[name]
-    with pytest.raises(ConfigError, match=f"`{key}` has no default: write algorithm = "):
+    with pytest.raises(ConfigError, match=f"`{key}` has no default; write "):
         build({"name": name})
 
 
