@@ -32,6 +32,7 @@ TABLES: Mapping[str, tuple[str, str, int]] = {
     "clients.stragglers": ("fedplat.engine.sampling", "DELAYS", 0),
     "codec": ("fedplat.codecs", "BY_NAME", 0),
     "aggregator": ("fedplat.aggregators", "BY_NAME", 0),
+    "--executor": ("fedplat.runtime.executors", "BY_NAME", 9),
 }
 
 
@@ -42,7 +43,7 @@ def parts_page() -> str:
     """Every part that a scenario can name, with its options."""
     text = HEAD + "# Parts\n\nWhat a scenario can name.  A part is written `"
     text += '"name"` or, with options, `{ name = "…", option = … }`; an option without a default '
-    text += "has to be given.\n"
+    text += "has to be given.  Executors are no part of a scenario: they can not change a result.\n"
     for key, (module, attribute, given) in TABLES.items():
         table = getattr(importlib.import_module(module), attribute)
         text += f"\n## {key}\n\n`{module}.{attribute}`\n"
@@ -157,11 +158,11 @@ def cli_page() -> str:
     """Every command, with its arguments and options."""
     import typer
 
-    from fedplat.cli.main import app
+    from fedplat.cli.main import cli
 
     text = HEAD + "# Commands\n\nResults go to stdout, everything else to stderr; what an exit "
     text += "code means: [errors.md](errors.md).\n"
-    for path, command in _commands("fedplat", typer.main.get_command(app)):
+    for path, command in _commands("fedplat", typer.main.get_command(cli)):
         text += f"\n## `{path}`\n\n{_help(command)}\n"
         shown = [one for one in command.params if not getattr(one, "hidden", False)]
         usage = " ".join([path, *(_usage(one) for one in shown)])

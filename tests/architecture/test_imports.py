@@ -21,8 +21,10 @@ OUTSIDE = {"flwr", "grpc", "redis", "time", "threading", "socket", "os", "pickle
 
 VIOLATIONS = [
     ("layers", "fedplat.errors", "fedplat.check"),
-    ("layers", "fedplat.types", "fedplat.protocols"),
+    ("layers", "fedplat.types", "fedplat.params"),
     ("layers", "fedplat.params", "fedplat.rng"),
+    ("layers", "fedplat.params", "fedplat.protocols"),
+    ("layers", "fedplat.protocols", "fedplat.codecs"),
     ("layers", "fedplat.codecs", "fedplat.aggregators"),
     ("layers", "fedplat.aggregators", "fedplat.learning"),
     ("layers", "fedplat.learning", "fedplat.data"),
