@@ -44,8 +44,6 @@ class TorchLearner:
     themselves.
     """
 
-    supports = SUPPORTS
-
     def __init__(
         self,
         factory: Callable[[], nn.Module],
@@ -63,6 +61,10 @@ class TorchLearner:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return TorchLearner, self._recipe
+
+    @property
+    def supports(self) -> frozenset[str]:
+        return SUPPORTS | {"sgd"} if self.settings.optimizer == "sgd" else SUPPORTS
 
     @property
     def module(self) -> nn.Module:
@@ -134,8 +136,10 @@ def _batches(
     data: Dataset, order: Int64[Tensor, " used"], size: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Gathers an epoch's samples once, on fresh aligned memory, and cuts it into batches."""
-    inputs, targets = data.inputs[order], data.targets[order]
-    return zip(inputs.split(size), targets.split(size), strict=True)  # type: ignore[no-untyped-call]
+    rows = data.inputs.reshape(len(data), -1)  # whole rows are copied four times as fast
+    inputs = rows.index_select(0, order).view(-1, *data.inputs.shape[1:]).split(size)  # type: ignore[no-untyped-call]
+    targets = data.targets[order].split(size)  # type: ignore[no-untyped-call]
+    return zip(inputs, targets, strict=True)
 
 
 def num_chunks(samples: int) -> int:
