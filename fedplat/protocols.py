@@ -107,6 +107,13 @@ class ChunkedLearner(Protocol):
         """The metrics of chunks `first` to `last` (exclusive); merged over all, `evaluate`'s."""
 
 
+@runtime_checkable
+class PlacedLearner(Learner, Protocol):
+    """A learner that wants to know whom it works for: it tells the user's own code."""
+
+    def at(self, client: ClientId, round_id: int) -> Learner: ...
+
+
 # ── the federation's mathematics ─────────────────────────────────────────────────────────────────
 
 

@@ -15,9 +15,12 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from fedplat.aggregators.beside import fold_beside
 from fedplat.params import Layout, Vector, aligned
 from fedplat.protocols import ColumnCodec, ColumnRule, FoldRule
 from fedplat.types import Digest
+
+__all__ = ["Columns", "Encoded", "Folding", "InMemory", "fold", "fold_beside"]
 
 BLOCK = 1 << 17  # columns that are folded at a time: their sum stays in a core's cache
 LARGE = 1 << 23  # values in a fold, from which threads and a rule's faster path pay

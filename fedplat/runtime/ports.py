@@ -3,15 +3,18 @@
 A simulation and a deployment differ in what stands behind these ports and in nothing else.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from fedplat.runtime.client_work import Outcome, Task
 from fedplat.types import Digest
 
 Buffer = bytes | memoryview
+BlobReader = Callable[[Digest], memoryview]
 
 
+@runtime_checkable
 class EventStore(Protocol):
     """An append-only log of events; the state of a run is a fold over it.
 
@@ -36,6 +39,7 @@ class EventStore(Protocol):
         """
 
 
+@runtime_checkable
 class StateStore(Protocol):
     """Small named values that outlive a process: what a client remembers between rounds."""
 
@@ -52,6 +56,7 @@ class StateStore(Protocol):
         """All keys, in UTF-8 byte order."""
 
 
+@runtime_checkable
 class BlobStore(Protocol):
     """Immutable bytes, named by their SHA-256.  Safe to use from several threads."""
 
@@ -78,8 +83,34 @@ class BlobStore(Protocol):
         """Removes every blob that is not in `keep`; returns the number of bytes freed."""
 
 
+@runtime_checkable
 class Clock(Protocol):
     """Where time comes from: the machine, or a simulation."""
 
     def now(self) -> float:
         """Seconds since an origin of the clock's own; never less than the last answer."""
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """Who does the clients' work.  Tasks are submitted, then their results asked for in any order.
+
+    `parts` is the number of tasks that run at once; `numerics` names the arithmetic, since only
+    executors of one name give equal bits.
+    """
+
+    @property
+    def parts(self) -> int: ...
+
+    @property
+    def numerics(self) -> str: ...
+
+    def submit(self, task: Task) -> None: ...
+
+    def result(self, task: Task) -> Outcome:
+        """Waits for the outcome of a submitted task and forgets it.
+
+        Raises: TransportError, if a process that was doing the task has died.
+        """
+
+    def close(self) -> None: ...

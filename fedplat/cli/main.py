@@ -1,0 +1,51 @@
+"""The `fedplat` command: mounts the groups and turns errors into exit codes.
+
+Results go to standard output, progress and errors to standard error.
+"""
+
+import sys
+
+import typer
+
+from fedplat.cli import config, data, sim
+from fedplat.cli.report import report
+from fedplat.errors import FedplatError
+
+cli = typer.Typer(
+    name="fedplat",
+    help="Federated learning: one scenario file, simulated or deployed, one model digest.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+cli.add_typer(sim.app, name="sim")
+cli.add_typer(data.app, name="data")
+cli.add_typer(config.app, name="config")
+cli.command()(report)
+
+
+@cli.callback(invoke_without_command=True)
+def version(
+    context: typer.Context,
+    show: bool = typer.Option(False, "--version", help="Print the version and exit."),
+) -> None:
+    if show:
+        from fedplat import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main() -> None:
+    """The console script.  Exit codes: `docs/errors.md`."""
+    try:
+        cli()
+    except FedplatError as error:
+        typer.echo(f"fedplat: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("fedplat: interrupted", err=True)
+        sys.exit(130)

@@ -1,0 +1,152 @@
+"""Makes the parts of a federation from its scenario, and refuses what can not work, before round 1."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from fedplat import aggregators, algorithms, codecs, data, rng
+from fedplat.config.app import load_app
+from fedplat.config.scenario import Scenario
+from fedplat.engine import sampling
+from fedplat.engine.payload import Cargo
+from fedplat.engine.plan import Plan, Select
+from fedplat.errors import CompositionError, ConfigError
+from fedplat.learning import models
+from fedplat.learning.byo import AppLearner
+from fedplat.learning.torch_learner import TorchLearner
+from fedplat.protocols import Algorithm, FoldRule, Learner
+from fedplat.runtime.client_work import ClientWork
+from fedplat.types import ClientId, Dataset, client_id
+
+LOW_PARTICIPATION = 0.1
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A scenario's parts, ready to be wired by a simulation or a daemon."""
+
+    scenario: Scenario
+    plan: Plan
+    rule: FoldRule
+    work: ClientWork
+    loaded: data.Loaded
+    shards: data.PartitionedShards
+    warnings: tuple[str, ...]
+
+
+def build(scenario: Scenario) -> Parts:
+    """Raises: ConfigError or DataError, with the key, the reason and what works."""
+    loaded = data.load(scenario.data.name, seed=scenario.seed, **scenario.data.options)
+    shards = data.shards(
+        loaded.train,
+        scenario.partition,
+        num_clients=scenario.clients.count,
+        seed=scenario.seed,
+        validation=scenario.data.client_validation,
+        test=scenario.data.client_test,
+    )
+    algorithm = algorithms.build(scenario.algorithm)
+    learner = _learner(scenario, loaded.train)
+    cargo = Cargo(algorithm, codecs.build(scenario.codec), learner.initial())
+    _refuse_what_can_not_work(scenario, algorithm, learner, cargo)
+    work = ClientWork(cargo, learner, shards, scenario.training, scenario.seed, loaded.test)
+    return Parts(
+        scenario=scenario,
+        plan=_plan(scenario, shards),
+        rule=aggregators.build(scenario.aggregator),
+        work=work,
+        loaded=loaded,
+        shards=shards,
+        warnings=tuple(_warnings(scenario, algorithm)),
+    )
+
+
+def _learner(scenario: Scenario, train: Dataset) -> Learner:
+    if scenario.app is not None:
+        return AppLearner(load_app(scenario.app), scenario.training, scenario.seed)
+    options = dict(scenario.model or {})
+    name = options.pop("name")
+    factory = partial(
+        models.build,
+        name,
+        tuple(train.inputs.shape[1:]),
+        train.num_outputs,
+        seed=scenario.seed,
+        **options,
+    )
+    try:
+        return TorchLearner(factory, scenario.training, train.task, scenario.seed)
+    except ValueError as error:
+        raise ConfigError(where="training", reason=str(error)) from error
+
+
+def _plan(scenario: Scenario, shards: data.PartitionedShards) -> Plan:
+    evaluation, clients = scenario.evaluation, scenario.clients
+    every = {"never": None, "final": 0}.get(str(evaluation.federated), evaluation.federated)
+    return Plan(
+        rounds=scenario.rounds,
+        per_round=scenario.per_round,
+        select=_select(scenario, shards),
+        evaluators=_evaluators(scenario) if every is not None else (),
+        quorum=clients.quorum,
+        deadline_s=clients.deadline_s,
+        on_divergence=scenario.on_divergence,
+        evaluate_every=evaluation.every,
+        federated_every=every if every is None else int(every),
+    )
+
+
+def _select(scenario: Scenario, shards: data.PartitionedShards) -> Select:
+    clients = scenario.clients
+    return sampling.selection(
+        sampler=clients.sampler,
+        population=clients.count,
+        ask=min(clients.count, scenario.per_round + clients.over_selection),
+        dropout=clients.dropout,
+        stragglers=clients.stragglers,
+        samples=shards.samples,
+        seed=scenario.seed,
+    )
+
+
+def _evaluators(scenario: Scenario) -> tuple[ClientId, ...]:
+    count, wanted = scenario.clients.count, scenario.evaluation.clients
+    if wanted is None or wanted >= count:
+        return tuple(client_id(index) for index in range(count))
+    drawn = rng.numpy_generator(scenario.seed, "evaluators").choice(count, wanted, replace=False)
+    return tuple(client_id(int(index)) for index in sorted(drawn))
+
+
+def _refuse_what_can_not_work(
+    scenario: Scenario, algorithm: Algorithm, learner: Learner, cargo: Cargo
+) -> None:
+    name = scenario.algorithm["name"]
+    missing = sorted(algorithm.needs - learner.supports)
+    if missing:
+        raise CompositionError(
+            where=f"algorithm {name}",
+            reason=f"it needs {', '.join(missing)} in the local training, which `app` does not offer",
+            instead="fedavg, fedavgm, fedadam, fedadagrad or fedyogi with `app`, or a `model`",
+        )
+    roles = {spec.role for spec in cargo.initial.layout.specs}
+    for role in sorted(algorithm.personal - roles):
+        raise CompositionError(
+            where=f"algorithm {name}",
+            reason=f"it keeps the tensors of role {role!r} at the clients, and the model has none",
+            instead="a model with normalisation layers (resnet8)" if role == "norm" else "fedavg",
+        )
+    if not cargo.shared.specs:
+        raise CompositionError(
+            where=f"algorithm {name}",
+            reason="every tensor of the model stays with the clients, so nothing is left to share",
+            instead="a model with more than one layer, or local training",
+        )
+
+
+def _warnings(scenario: Scenario, algorithm: Algorithm) -> list[str]:
+    share = scenario.per_round / scenario.clients.count
+    if not algorithm.stateful or share >= LOW_PARTICIPATION:
+        return []
+    return [
+        f"{scenario.algorithm['name']} keeps state at each client, and a round asks only "
+        f"{share:.1%} of them: a client's state is mostly stale when it is asked again"
+    ]

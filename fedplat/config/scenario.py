@@ -1,0 +1,238 @@
+"""A scenario: *what* a federation computes.  One TOML file, frozen and checked as a whole.
+
+How it is run (processes, addresses, folders) is not in it and can not change its result.
+"""
+
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import tomli_w
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from fedplat.errors import ConfigError
+from fedplat.types import TrainSettings
+
+
+def _part(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _named(value: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(value.get("name"), str):
+        raise ValueError('a part is written "name" or { name = "…", … }')
+    return value
+
+
+Part = Annotated[dict[str, Any], BeforeValidator(_part), Field(description="a name, or a table with `name`")]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class DataConfig(BaseModel):
+    """Which data set, and how each client's shard is split.  Other keys go to the source."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    name: str
+    """The source: a key of `fedplat.data.source.BY_NAME`, or `hf:NAME`."""
+    client_validation: float = Field(default=0.1, ge=0, lt=1)
+    """The fraction of a client's shard that selection and early stopping see."""
+    client_test: float = Field(default=0.2, ge=0, lt=1)
+    """The fraction of a client's shard that its own evaluation is made on."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys that the source itself takes."""
+        return dict(self.model_extra or {})
+
+
+class ClientsConfig(_Frozen):
+    """How many clients there are and which of them a round asks."""
+
+    count: int = Field(ge=1)
+    """The number of registered clients."""
+    per_round: int | None = Field(default=None, ge=1)
+    """The number of updates that closes a round; all clients where it is not given."""
+    sampler: Part = {"name": "uniform"}
+    """Who is asked: a key of `fedplat.engine.sampling.BY_NAME`."""
+    over_selection: int = Field(default=0, ge=0)
+    """How many more than `per_round` are asked."""
+    quorum: int = Field(default=1, ge=1)
+    """The number of updates without which a round fails."""
+    deadline_s: float | None = Field(default=None, gt=0)
+    """Seconds (virtual in a simulation) after which a round closes with what it has."""
+    dropout: float = Field(default=0.0, ge=0, le=1)
+    """The probability that an asked client does not answer."""
+    stragglers: Part | None = None
+    """The distribution of the clients' delays: a key of `fedplat.engine.sampling.DELAYS`."""
+
+
+class EvaluationConfig(_Frozen):
+    """When and by whom models are evaluated."""
+
+    every: int = Field(default=1, ge=0)
+    """Rounds between central evaluations; the last round always has one (0: only that)."""
+    federated: Literal["never", "final"] | int = "final"
+    """Rounds between evaluations by the clients."""
+    clients: int | None = Field(default=None, ge=1)
+    """How many clients evaluate; all where it is not given."""
+    baselines: tuple[Literal["central", "local_only"], ...] = ()
+    """What the same model reaches otherwise, printed beside the run."""
+
+
+class Scenario(_Frozen):
+    """One federation."""
+
+    name: str = Field(min_length=1)
+    """What people call it."""
+    seed: int = Field(ge=0)
+    """The root of every random stream."""
+    rounds: int = Field(ge=0)
+    """The number of rounds."""
+    algorithm: Part = {"name": "fedavg"}
+    """A key of `fedplat.algorithms.BY_NAME`."""
+    aggregator: Part = {"name": "mean"}
+    """A key of `fedplat.aggregators.BY_NAME`."""
+    codec: Part = {"name": "float32"}
+    """The uplink's codec: a key of `fedplat.codecs.BY_NAME`."""
+    on_divergence: Literal["stop", "drop_client"] = "stop"
+    """What happens when a client's loss or update is not finite, or its own code fails."""
+    app: str | None = None
+    """The user's own training code, a file beside the scenario; instead of `model`."""
+    data: DataConfig
+    partition: Part = {"name": "iid"}
+    """How the data are split among the clients: a key of `fedplat.data.partition.BY_NAME`."""
+    clients: ClientsConfig
+    model: Part | None = None
+    """A key of `fedplat.learning.models.BY_NAME`."""
+    training: TrainSettings = TrainSettings(epochs=1)
+    """How a client trains; exactly one of `epochs` and `steps`."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Scenario":
+        for part in (self.algorithm, self.aggregator, self.codec, self.partition):
+            _named(part)
+        if (self.app is None) == (self.model is None):
+            raise ValueError("give either `model` or `app`")
+        if (self.training.epochs is None) == (self.training.steps is None):
+            raise ValueError("training: give either `epochs` or `steps`")
+        if self.per_round > self.clients.count:
+            raise ValueError(
+                f"clients: per_round {self.per_round} is more than count {self.clients.count}"
+            )
+        if self.clients.quorum > self.per_round:
+            raise ValueError(
+                f"clients: quorum {self.clients.quorum} is more than per_round {self.per_round}"
+            )
+        return self
+
+    @property
+    def per_round(self) -> int:
+        return self.clients.per_round or self.clients.count
+
+    def to_toml(self) -> str:
+        """The resolved scenario, every default written out."""
+        return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
+
+    def digest(self) -> str:
+        """SHA-256 of the resolved scenario: what a run's folder is bound to."""
+        plain = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(plain.encode()).hexdigest()
+
+
+def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Scenario:
+    """Reads a scenario file; `overrides` are dotted keys, `{"clients.count": 3}`.
+
+    Paths inside (`data.path`, `app`) are relative to the file.
+
+    Raises: ConfigError, if the file can not be read, is no TOML, or is no scenario; everything that
+    is wrong is named at once.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = f"can not be read ({error.strerror}); `fedplat sim list` shows scenarios"
+        raise ConfigError(where=str(path), reason=reason) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(where=str(path), reason=f"is not TOML: {error}") from error
+    for key, value in (overrides or {}).items():
+        put(table, key, value)
+    for owner, key in ((table.get("data"), "path"), (table, "app"), (table.get("clients"), "trace")):
+        if isinstance(owner, dict) and isinstance(owner.get(key), str):
+            owner[key] = str((path.parent / owner[key]).resolve())
+    return parse(table, str(path))
+
+
+def put(table: dict[str, Any], key: str, value: Any) -> None:
+    """Sets a dotted key in a nested table; a part written as a bare name becomes a table first.
+
+    Raises: ConfigError, if the key leads through something that is no table.
+    """
+    *path, last = key.split(".")
+    for step in path:
+        inner = table.setdefault(step, {})
+        if isinstance(inner, str):
+            inner = table[step] = {"name": inner}
+        if not isinstance(inner, dict):
+            raise ConfigError(where=key, reason=f"`{step}` is no table, so it has no `{last}`")
+        table = inner
+    table[last] = value
+
+
+def parse(table: Mapping[str, Any], where: str = "scenario") -> Scenario:
+    """Makes a scenario of a nested table.
+
+    Raises: ConfigError, naming every key that is unknown (with the nearest that exists), missing or
+    of a wrong value.
+    """
+    try:
+        return Scenario.model_validate(dict(table))
+    except ValidationError as error:
+        found = [_explain(one) for one in error.errors()]
+        raise ConfigError(where=where, reason="; ".join(dict.fromkeys(found))) from error
+
+
+def _explain(one: Any) -> str:
+    steps = [str(step) for step in one["loc"] if not str(step).startswith(("function-", "literal", "int"))]
+    key = ".".join(steps)
+    if one["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        known = _keys(steps[:-1])
+        near = difflib.get_close_matches(steps[-1], known, n=1, cutoff=0.5)
+        hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"
+        return f"unknown key `{key}`; {hint}"
+    if one["type"] == "missing":
+        return f"`{key}` is missing"
+    message = one["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if one["type"] == "value_error":
+        return f"`{key}`: {message}" if key else message
+    return f"`{key}` must be {message}, got {one['input']!r}"
+
+
+def _keys(steps: list[str]) -> list[str]:
+    model: Any = Scenario
+    for step in steps:
+        fields = getattr(model, "model_fields", None) or {}
+        model = _model(fields[step].annotation) if step in fields else None
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        return list(model.model_fields)
+    return list(getattr(model, "__dataclass_fields__", ()))
+
+
+def _model(annotation: Any) -> Any:
+    if get_origin(annotation) is Union:
+        return next((a for a in get_args(annotation) if a is not type(None)), None)
+    return annotation
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(one) for key, one in value.items() if one is not None}
+    return [_without_none(one) for one in value] if isinstance(value, list) else value

@@ -1,0 +1,1 @@
+"""Sans-I/O state machines: events in, commands out; time is inside the event."""

@@ -1,0 +1,53 @@
+"""The client's machine: offers in, work and answers out.  Sans I/O."""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from fedplat.engine.commands import ClientCommand, DropState, KeepState, Send, Work
+from fedplat.engine.events import Acknowledged, ClientEvent, Offered, WorkFailed, WorkFinished
+from fedplat.engine.messages import Decline, Offer, Submit
+from fedplat.types import ClientId
+
+
+@dataclass(slots=True)
+class Client:
+    """Answers each offer once, however often it comes.
+
+    Guarantees: a repeated offer is answered with the same message, without working again; the
+    state that came with an update takes effect only when the coordinator has accepted the update.
+    """
+
+    name: ClientId
+    offer: Offer | None = None
+    answer: Submit | Decline | None = None
+
+    def handle(self, event: ClientEvent) -> list[ClientCommand]:
+        """Advances the machine by one event; returns what is to be done, in order."""
+        match event:
+            case Offered(_, offer):
+                return self._offered(offer)
+            case WorkFinished(_, round_id, task, update, weight, metrics):
+                return self._answer(
+                    Submit(self.name, round_id, task, update, weight, metrics)
+                )
+            case WorkFailed(_, round_id, task, reason, detail, step):
+                return self._answer(Decline(self.name, round_id, task, reason, detail, step))
+            case Acknowledged(_, round_id, verdict):
+                return [KeepState(round_id) if verdict == "accepted" else DropState(round_id)]
+            case _:
+                assert_never(event)
+
+    def _offered(self, offer: Offer) -> list[ClientCommand]:
+        if self.offer == offer:
+            return [] if self.answer is None else [Send(self.answer)]
+        self.offer, self.answer = offer, None
+        if offer.dropout:
+            return self._answer(Decline(self.name, offer.round_id, offer.task, "dropout"))
+        return [Work(offer)]
+
+    def _answer(self, answer: Submit | Decline) -> list[ClientCommand]:
+        offer = self.offer
+        if offer is None or (offer.round_id, offer.task) != (answer.round_id, answer.task):
+            return []  # a newer offer has replaced the one that this work was for
+        self.answer = answer
+        return [Send(answer, after_s=offer.delay_s)]

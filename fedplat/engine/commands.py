@@ -1,0 +1,93 @@
+"""Everything that a machine can ask its driver to do.  Imperative."""
+
+from dataclasses import dataclass
+
+from fedplat.engine.events import RoundCommitted
+from fedplat.engine.messages import Message, Offer
+from fedplat.errors import FedplatError
+from fedplat.types import ClientId, Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Deliver `message`, `after_s` from now."""
+
+    message: Message
+    after_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SetDeadline:
+    """Post `DeadlinePassed(round_id)` at `time_s`."""
+
+    round_id: int
+    time_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """Fold these updates (ClientId order: client, digest, weight), make the server step, post
+    `Aggregated`.  `broadcast` and `kept` are the state that the round started from."""
+
+    round_id: int
+    broadcast: Digest
+    kept: Digest
+    updates: tuple[tuple[ClientId, Digest, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Append `record` to the log (its blobs stand already): the round has happened."""
+
+    record: RoundCommitted
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluate:
+    """Evaluate the model of `broadcast` on the coordinator's own data, post `Evaluated`."""
+
+    round_id: int
+    broadcast: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """All rounds are committed; `model` is the final model's digest."""
+
+    round_id: int
+    broadcast: Digest
+    model: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The federation can not go on."""
+
+    error: FedplatError
+
+
+CoordinatorCommand = Send | SetDeadline | Aggregate | Commit | Evaluate | Finish | Fail
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Do what `offer` asks, post `WorkFinished` or `WorkFailed`."""
+
+    offer: Offer
+
+
+@dataclass(frozen=True, slots=True)
+class KeepState:
+    """The update counts: the client state that came with it takes effect."""
+
+    round_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class DropState:
+    """The update does not count: forget the client state that came with it."""
+
+    round_id: int
+
+
+ClientCommand = Send | Work | KeepState | DropState

@@ -1,0 +1,318 @@
+"""The coordinator's machine: events in, commands out.  Sans I/O; its state is a fold of its log.
+
+    idle ─Initialised→ collecting ─enough│nobody missing│DeadlinePassed→ aggregating ─Aggregated→
+    committing ─RoundCommitted→ [evaluating ─Evaluated→] [surveying ─EvaluationReceived…→] collecting …
+    … → finished;  any → failed
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal, assert_never
+
+from fedplat.engine.commands import (
+    Aggregate,
+    Commit,
+    CoordinatorCommand,
+    Evaluate,
+    Fail,
+    Finish,
+    Send,
+    SetDeadline,
+)
+from fedplat.engine.events import (
+    Aggregated,
+    ClientDeclined,
+    CoordinatorEvent,
+    DeadlinePassed,
+    Evaluated,
+    EvaluationReceived,
+    Initialised,
+    RoundCommitted,
+    UpdateReceived,
+)
+from fedplat.engine.journal import receipt
+from fedplat.engine.messages import Ack, Offer, Verdict
+from fedplat.engine.plan import Plan, Selected
+from fedplat.errors import DivergenceError, FedplatError, QuorumError, RoundError, TrainingError
+from fedplat.types import ClientId, Digest, merge
+
+Phase = Literal[
+    "idle", "collecting", "aggregating", "committing", "evaluating", "surveying", "finished", "failed"
+]
+Commands = list[CoordinatorCommand]
+
+
+@dataclass(slots=True)
+class Round:
+    """The round in progress: who was asked, and what has become of each."""
+
+    round_id: int = 0
+    opened_s: float = 0.0
+    asked: dict[ClientId, Selected] = field(default_factory=dict)
+    accepted: dict[ClientId, UpdateReceived] = field(default_factory=dict)
+    lost: dict[ClientId, str] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> list[ClientId]:
+        return [c for c in self.asked if c not in self.accepted and c not in self.lost]
+
+
+@dataclass(slots=True)
+class Coordinator:
+    """Runs the rounds of a federation.
+
+    Guarantees: the same log gives the same state, and `resume` then asks for exactly what is still
+    outstanding; each client counts at most once a round; what arrives after a round has closed is
+    answered "late" and changes nothing; accepted updates are handed on in ClientId order, whatever
+    the order of arrival.
+    """
+
+    plan: Plan
+    phase: Phase = "idle"
+    now_s: float = 0.0
+    broadcast: Digest = Digest("")
+    kept: Digest = Digest("")
+    model: Digest = Digest("")
+    previous: Digest = Digest("")
+    round: Round = field(default_factory=Round)
+    last: Round = field(default_factory=Round)
+    pending: Aggregated | None = None
+    surveyed: set[ClientId] = field(default_factory=set)
+    failure: FedplatError | None = None
+
+    def handle(self, event: CoordinatorEvent) -> Commands:
+        """Advances the machine by one event; returns what is to be done, in order."""
+        self.now_s = max(self.now_s, event.time_s)
+        match event:
+            case Initialised():
+                return self._initialised(event)
+            case UpdateReceived():
+                return self._update_received(event)
+            case ClientDeclined(task="evaluate"):
+                return self._surveyed(event.round_id, event.client)
+            case ClientDeclined():
+                return self._declined(event)
+            case EvaluationReceived():
+                return self._surveyed(event.round_id, event.client)
+            case DeadlinePassed(_, round_id):
+                stale = round_id != self.round.round_id or self.phase != "collecting"
+                return [] if stale else self._close()
+            case Aggregated():
+                return self._aggregated(event)
+            case RoundCommitted():
+                return self._committed(event)
+            case Evaluated(_, round_id, _):
+                stale = round_id != self.round.round_id or self.phase != "evaluating"
+                return [] if stale else self._survey()
+            case _:
+                assert_never(event)
+
+    def resume(self, time_s: float) -> Commands:
+        """What is outstanding, after the log was folded again.
+
+        Clients of the last committed round and of the open one are acknowledged once more, since
+        the acknowledgement may have been lost with the process.
+        """
+        self.now_s = max(self.now_s, time_s)
+        known = [self._ack(event, "accepted") for event in self.last.accepted.values()]
+        if self.phase in ("collecting", "aggregating"):
+            known += [self._ack(event, "accepted") for event in self.round.accepted.values()]
+        return known + self._outstanding()
+
+    def _outstanding(self) -> Commands:
+        match self.phase:
+            case "idle" | "failed":
+                return [] if self.failure is None else [Fail(self.failure)]
+            case "collecting":
+                return self._offers()
+            case "aggregating":
+                return [self._aggregate()]
+            case "committing":
+                return [Commit(self._record())]
+            case "evaluating":
+                return [Evaluate(self.round.round_id, self.broadcast)]
+            case "surveying":
+                return self._survey_offers()
+            case "finished":
+                return [Finish(self.round.round_id, self.broadcast, self.model)]
+            case _:
+                assert_never(self.phase)
+
+    # ── a round opens ────────────────────────────────────────────────────────────────────────────
+
+    def _initialised(self, event: Initialised) -> Commands:
+        if self.phase != "idle":
+            return []
+        self.broadcast, self.kept, self.model = event.broadcast, event.kept, event.model
+        if self.plan.rounds == 0:
+            return self._evaluate()
+        return self._open()
+
+    def _open(self) -> Commands:
+        round_id = self.round.round_id + 1
+        selected = self.plan.select(round_id, self.now_s)
+        self.phase = "collecting"
+        self.round = Round(round_id, self.now_s, {one.client: one for one in selected})
+        return self._offers() if selected else self._close()
+
+    def _offers(self) -> Commands:
+        commands: Commands = []
+        if self.plan.deadline_s is not None:
+            due_s = self.round.opened_s + self.plan.deadline_s
+            commands.append(SetDeadline(self.round.round_id, due_s))
+        waited_s = self.now_s - self.round.opened_s
+        for client in self.round.missing:
+            one = self.round.asked[client]
+            delay_s = max(0.0, one.delay_s - waited_s)
+            offer = Offer(
+                client, self.round.round_id, "fit", self.broadcast, one.dropout, delay_s
+            )
+            commands.append(Send(offer))
+        return commands
+
+    # ── answers come in ──────────────────────────────────────────────────────────────────────────
+
+    def _update_received(self, event: UpdateReceived) -> Commands:
+        known = self.round.accepted.get(event.client) if self._is_open(event.round_id) else None
+        if known is not None:
+            return [self._ack(known, "accepted")]  # a duplicate counts once
+        if event.round_id > self.round.round_id:
+            return [self._ack(event, "refused", f"round {event.round_id} is not open yet")]
+        if not self._is_open(event.round_id):
+            before = self.round if event.round_id == self.round.round_id else self.last
+            same = before.round_id == event.round_id and event.client in before.accepted
+            return [self._ack(event, "accepted" if same else "late")]
+        if event.client not in self.round.asked:
+            return [self._ack(event, "refused", f"not asked in round {event.round_id}")]
+        if event.flaw:
+            return [
+                self._ack(event, "refused", event.flaw),
+                *self._lose(event.client, event.flaw, diverged="finite" in event.flaw),
+            ]
+        self.round.accepted[event.client] = event
+        self.round.lost.pop(event.client, None)
+        return [self._ack(event, "accepted"), *self._close_if_complete()]
+
+    def _declined(self, event: ClientDeclined) -> Commands:
+        if not self._is_open(event.round_id) or event.client not in self.round.missing:
+            return []
+        if event.reason == "failed" and self.plan.on_divergence == "stop":
+            return self._fail(
+                TrainingError(
+                    round_id=event.round_id,
+                    client=event.client,
+                    stage="training",
+                    reason=event.detail,
+                )
+            )
+        diverged = event.reason == "diverged"
+        return self._lose(event.client, event.detail or event.reason, diverged, event.step)
+
+    def _lose(self, client: ClientId, why: str, diverged: bool, step: int = 0) -> Commands:
+        if diverged and self.plan.on_divergence == "stop":
+            return self._fail(
+                DivergenceError(
+                    round_id=self.round.round_id, client=client, step=step, what=why
+                )
+            )
+        self.round.lost[client] = why
+        return self._close_if_complete()
+
+    def _is_open(self, round_id: int) -> bool:
+        return self.phase == "collecting" and round_id == self.round.round_id
+
+    def _ack(self, event: UpdateReceived, verdict: Verdict, detail: str = "") -> Send:
+        return Send(Ack(event.client, event.round_id, verdict, detail))
+
+    # ── a round closes ───────────────────────────────────────────────────────────────────────────
+
+    def _close_if_complete(self) -> Commands:
+        enough = len(self.round.accepted) >= self.plan.per_round
+        return self._close() if enough or not self.round.missing else []
+
+    def _close(self) -> Commands:
+        accepted, asked = len(self.round.accepted), len(self.round.asked)
+        if accepted < self.plan.quorum:
+            reasons = sorted(set(self.round.lost.values())) or ["no answer in time"]
+            return self._fail(
+                QuorumError(
+                    round_id=self.round.round_id,
+                    accepted=accepted,
+                    asked=asked,
+                    quorum=self.plan.quorum,
+                    reasons=", ".join(reasons),
+                )
+            )
+        if not any(event.weight > 0 for event in self.round.accepted.values()):
+            reason = "no accepted client has a training sample; use larger shards"
+            return self._fail(RoundError(round_id=self.round.round_id, reason=reason))
+        self.phase = "aggregating"
+        return [self._aggregate()]
+
+    def _ordered(self) -> tuple[tuple[ClientId, Digest, float], ...]:
+        events = sorted(self.round.accepted.values(), key=lambda event: event.client.encode())
+        return tuple((event.client, event.update, event.weight) for event in events)
+
+    def _aggregate(self) -> Aggregate:
+        return Aggregate(self.round.round_id, self.broadcast, self.kept, self._ordered())
+
+    def _aggregated(self, event: Aggregated) -> Commands:
+        if self.phase != "aggregating" or event.round_id != self.round.round_id:
+            return []
+        self.phase, self.pending = "committing", event
+        return [Commit(self._record())]
+
+    def _record(self) -> RoundCommitted:
+        if self.pending is None:
+            raise RuntimeError("a commit without an aggregate")  # unreachable: `_aggregated` set it
+        return RoundCommitted(
+            time_s=self.pending.time_s,
+            round_id=self.round.round_id,
+            broadcast=self.pending.broadcast,
+            kept=self.pending.kept,
+            model=self.pending.model,
+            accepted=self._ordered(),
+            metrics=merge(event.metrics for event in self.round.accepted.values()),
+            previous=self.previous,
+        )
+
+    def _committed(self, event: RoundCommitted) -> Commands:
+        if self.phase != "committing" or event.round_id != self.round.round_id:
+            return []
+        self.broadcast, self.kept, self.model = event.broadcast, event.kept, event.model
+        self.previous, self.pending, self.last = receipt(event), None, self.round
+        return self._evaluate() if self.plan.evaluates(event.round_id) else self._survey()
+
+    # ── between rounds ───────────────────────────────────────────────────────────────────────────
+
+    def _evaluate(self) -> Commands:
+        self.phase = "evaluating"
+        return [Evaluate(self.round.round_id, self.broadcast)]
+
+    def _survey(self) -> Commands:
+        if not self.plan.evaluates_federated(self.round.round_id):
+            return self._next()
+        self.phase, self.surveyed = "surveying", set()
+        return self._survey_offers()
+
+    def _survey_offers(self) -> Commands:
+        missing = [client for client in self.plan.evaluators if client not in self.surveyed]
+        return [
+            Send(Offer(client, self.round.round_id, "evaluate", self.broadcast))
+            for client in missing
+        ]
+
+    def _surveyed(self, round_id: int, client: ClientId) -> Commands:
+        if self.phase != "surveying" or round_id != self.round.round_id:
+            return []
+        self.surveyed.add(client)
+        return self._next() if self.surveyed >= set(self.plan.evaluators) else []
+
+    def _next(self) -> Commands:
+        if self.round.round_id < self.plan.rounds:
+            return self._open()
+        self.phase = "finished"
+        return [Finish(self.round.round_id, self.broadcast, self.model)]
+
+    def _fail(self, error: FedplatError) -> Commands:
+        self.phase, self.failure = "failed", error
+        return [Fail(error)]

@@ -1,0 +1,157 @@
+"""Everything that can happen to a machine.  Past tense; the time is inside.
+
+The coordinator's events are its log: its state is a fold over them, and nothing else.
+"""
+
+from dataclasses import dataclass, field
+
+from fedplat.engine.messages import DeclineReason, Offer, Task, Verdict
+from fedplat.types import ClientId, Digest, Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Initialised:
+    """The first model stands in the blob store; round 1 may begin."""
+
+    time_s: float
+    broadcast: Digest
+    kept: Digest
+    model: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateReceived:
+    """A client's update lies in the spool.  `flaw` says why it can not be used, or is empty."""
+
+    time_s: float
+    round_id: int
+    client: ClientId
+    update: Digest
+    size_bytes: int
+    weight: float
+    metrics: Metrics = field(default_factory=dict)
+    flaw: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationReceived:
+    """A client has evaluated the global model (or its own) on its own splits."""
+
+    time_s: float
+    round_id: int
+    client: ClientId
+    metrics: Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class ClientDeclined:
+    """A client will not answer this round's offer."""
+
+    time_s: float
+    round_id: int
+    client: ClientId
+    task: Task
+    reason: DeclineReason
+    detail: str = ""
+    step: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlinePassed:
+    """The round's deadline has come, whoever is still missing."""
+
+    time_s: float
+    round_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregated:
+    """The accepted updates were folded and the algorithm's server step made; the blobs stand."""
+
+    time_s: float
+    round_id: int
+    broadcast: Digest
+    kept: Digest
+    model: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class RoundCommitted:
+    """The one atomic record of a round.  `previous` chains it to the record before.
+
+    `accepted` is in ClientId order: (client, update digest, weight).
+    """
+
+    time_s: float
+    round_id: int
+    broadcast: Digest
+    kept: Digest
+    model: Digest
+    accepted: tuple[tuple[ClientId, Digest, float], ...]
+    metrics: Metrics
+    previous: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """The coordinator has evaluated the committed model on its own held-out data."""
+
+    time_s: float
+    round_id: int
+    metrics: Metrics
+
+
+CoordinatorEvent = (
+    Initialised
+    | UpdateReceived
+    | EvaluationReceived
+    | ClientDeclined
+    | DeadlinePassed
+    | Aggregated
+    | RoundCommitted
+    | Evaluated
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """An offer has arrived at the client."""
+
+    time_s: float
+    offer: Offer
+
+
+@dataclass(frozen=True, slots=True)
+class WorkFinished:
+    """The client's work on an offer is done; `update` and `state` (to be) stand in its stores."""
+
+    time_s: float
+    round_id: int
+    task: Task
+    update: Digest | None
+    weight: float
+    metrics: Metrics = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkFailed:
+    """The client's work on an offer failed; `step` is the local step that diverged."""
+
+    time_s: float
+    round_id: int
+    task: Task
+    reason: DeclineReason
+    detail: str = ""
+    step: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The coordinator's decision about this client's update has arrived."""
+
+    time_s: float
+    round_id: int
+    verdict: Verdict
+
+
+ClientEvent = Offered | WorkFinished | WorkFailed | Acknowledged

@@ -1,0 +1,28 @@
+"""Looks at a stranger's update before it counts: does it decode, is every number finite?"""
+
+import math
+
+import torch
+
+from fedplat.engine.payload import Cargo
+from fedplat.errors import CorruptPayloadError
+
+
+def flaw(payload: bytes | memoryview, weight: float, cargo: Cargo) -> str:
+    """Why this update can not be used, or "" if it can.
+
+    Edge cases: a NaN or an infinity anywhere in the update, its extras or the tensors beside it; a
+    weight that is negative or not finite; a payload of another length than the scenario's.
+    """
+    if not (math.isfinite(weight) and weight >= 0):
+        return f"the weight {weight} is no finite number >= 0"
+    try:
+        decoded = cargo.decode_update(payload)
+    except CorruptPayloadError as error:
+        return str(error)
+    named = {"the update": decoded.update, **decoded.extras, **decoded.beside}
+    for name, tensor in named.items():
+        # a sum is finite only if all its terms are (an overflow is looked at again, exactly)
+        if not torch.isfinite(tensor.sum()) and not torch.isfinite(tensor).all():
+            return f"{name} is not finite"
+    return ""

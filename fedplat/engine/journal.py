@@ -1,0 +1,55 @@
+"""The coordinator's events as log entries: one canonical JSON object each, and back."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any, get_args
+
+from fedplat.engine.events import CoordinatorEvent, RoundCommitted
+from fedplat.errors import CorruptPayloadError
+from fedplat.types import Digest, Mean, Metrics
+
+_BY_NAME: Mapping[str, type[CoordinatorEvent]] = {
+    cls.__name__: cls for cls in get_args(CoordinatorEvent)
+}
+
+
+def encode(event: CoordinatorEvent) -> bytes:
+    """One line of canonical JSON (sorted keys, no spaces): the same event gives the same bytes."""
+    fields = {f.name: getattr(event, f.name) for f in dataclasses.fields(event)}
+    if "metrics" in fields:
+        fields["metrics"] = _plain_metrics(fields["metrics"])
+    entry = {"event": type(event).__name__, **fields}
+    return json.dumps(entry, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def decode(entry: bytes) -> CoordinatorEvent:
+    """Reads what `encode` wrote.
+
+    Raises: CorruptPayloadError, if the entry is not an event of this version.
+    """
+    try:
+        fields: dict[str, Any] = json.loads(entry)
+        cls = _BY_NAME[fields.pop("event")]
+        if "metrics" in fields:
+            fields["metrics"] = _metrics(fields["metrics"])
+        if "accepted" in fields:
+            fields["accepted"] = tuple((c, d, float(w)) for c, d, w in fields["accepted"])
+        return cls(**fields)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CorruptPayloadError(reason=f"not a log entry: {entry[:80]!r} ({error})") from error
+
+
+def receipt(record: RoundCommitted) -> Digest:
+    """The hash of a commit record, which the next record names: a chain that can be checked."""
+    return Digest(hashlib.sha256(encode(record)).hexdigest())
+
+
+def _plain_metrics(metrics: Metrics) -> dict[str, list[str | int]]:
+    return {name: [str(mean.total), mean.count] for name, mean in metrics.items()}
+
+
+def _metrics(plain: Mapping[str, Any]) -> dict[str, Mean]:
+    return {name: Mean(Fraction(total), int(count)) for name, (total, count) in plain.items()}

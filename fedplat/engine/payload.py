@@ -1,0 +1,138 @@
+"""The cargo of the blobs: what a broadcast and an update look like as bytes.
+
+Both sides know the model's layout, the algorithm and the codec from the scenario, so no name and
+no shape travels, and a stranger's bytes have no say in how much memory is taken.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from fedplat.errors import CorruptPayloadError
+from fedplat.params import (
+    Layout,
+    Params,
+    Vector,
+    decode_state,
+    decode_tensors,
+    encode_state,
+    encode_tensors,
+)
+from fedplat.protocols import Algorithm, ClientResult, Codec, ServerState
+from fedplat.types import State, Tensors, TensorSpec
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedUpdate:
+    """A client's update as tensors.  Shapes as in `ClientResult`."""
+
+    update: Vector
+    beside: Tensors
+    extras: Tensors
+
+
+@dataclass(frozen=True)
+class Cargo:
+    """Encodes and decodes broadcasts, updates and server states of one scenario.
+
+    A broadcast is the vector, the tensors beside it and what the algorithm sends down; an update is
+    the tensors beside the vector, the algorithm's extras, then the codec's frame.
+    """
+
+    algorithm: Algorithm
+    codec: Codec
+    initial: Params
+
+    @cached_property
+    def shared(self) -> Layout:
+        """The layout that travels: the model without the tensors that stay with the clients."""
+        return self.initial.layout.where(lambda spec: spec.role not in self.algorithm.personal)
+
+    @cached_property
+    def first(self) -> ServerState:
+        """The state that the federation starts from."""
+        return self.algorithm.init(self.initial.select(self.shared))
+
+    @cached_property
+    def _broadcast_specs(self) -> tuple[TensorSpec, ...]:
+        return (*self._params_specs, *_specs(self.first.down))
+
+    @cached_property
+    def _params_specs(self) -> tuple[TensorSpec, ...]:
+        return TensorSpec("vector", torch.float32, (self.shared.dim,)), *self.shared.beside
+
+    @cached_property
+    def _extra_specs(self) -> tuple[TensorSpec, ...]:
+        shapes = {"vector": (self.shared.num_trainable,), "scalar": ()}
+        kinds = sorted(self.algorithm.extra_kinds.items(), key=lambda item: item[0].encode())
+        return tuple(TensorSpec(name, torch.float32, shapes[kind]) for name, kind in kinds)
+
+    def encode_broadcast(self, state: ServerState) -> bytes:
+        """What every client of a round downloads."""
+        beside = [state.params.beside[spec.name] for spec in self.shared.beside]
+        down = [state.down[spec.name] for spec in _specs(state.down)]
+        return encode_tensors([state.params.vector, *beside, *down])
+
+    def decode_broadcast(self, payload: bytes | memoryview) -> tuple[Params, Tensors]:
+        """Raises: CorruptPayloadError, if the length does not fit."""
+        vector, *rest = decode_tensors(payload, self._broadcast_specs)
+        count = len(self.shared.beside)
+        beside = _named(self.shared.beside, rest[:count])
+        return Params(self.shared, vector, beside), _named(_specs(self.first.down), rest[count:])
+
+    def encode_kept(self, state: ServerState) -> bytes:
+        """What only the coordinator remembers."""
+        return encode_state(State(state.kept))
+
+    def decode_server(self, broadcast: memoryview, kept: memoryview) -> ServerState:
+        """Raises: CorruptPayloadError, if either does not fit."""
+        params, down = self.decode_broadcast(broadcast)
+        return ServerState(params, down, decode_state(bytes(kept)).tensors)
+
+    def encode_update(self, result: ClientResult, frame: bytes) -> bytes:
+        """What a client uploads; `frame` is the codec's encoding of the update."""
+        beside = [result.beside[spec.name] for spec in self.shared.beside]
+        extras = [result.extras[spec.name] for spec in self._extra_specs]
+        return encode_tensors([*beside, *extras]) + frame if beside or extras else frame
+
+    def decode_update(self, payload: bytes | memoryview) -> DecodedUpdate:
+        """Raises: CorruptPayloadError, and nothing else, whatever the bytes are."""
+        beside, extras = self.decode_head(payload)
+        return DecodedUpdate(self.codec.decode(self.frame(payload), self.shared), beside, extras)
+
+    def decode_head(self, payload: bytes | memoryview) -> tuple[Tensors, Tensors]:
+        """The tensors beside the vector and the algorithm's extras, without the update itself.
+
+        Raises: CorruptPayloadError, if the payload is too short for them.
+        """
+        specs = (*self.shared.beside, *self._extra_specs)
+        if len(payload) < self._head_bytes:
+            reason = f"an update takes over {self._head_bytes} bytes, got {len(payload)}"
+            raise CorruptPayloadError(reason=reason)
+        tensors = decode_tensors(memoryview(payload)[: self._head_bytes], specs)
+        count = len(self.shared.beside)
+        return (
+            _named(self.shared.beside, tensors[:count]),
+            _named(self._extra_specs, tensors[count:]),
+        )
+
+    def frame(self, payload: bytes | memoryview) -> memoryview:
+        """The codec's part of an update, without a copy."""
+        return memoryview(payload)[self._head_bytes :]
+
+    @cached_property
+    def _head_bytes(self) -> int:
+        specs = (*self.shared.beside, *self._extra_specs)
+        return sum(spec.numel * spec.dtype.itemsize for spec in specs)
+
+
+def _specs(tensors: Tensors) -> tuple[TensorSpec, ...]:
+    names = sorted(tensors, key=str.encode)
+    return tuple(TensorSpec(n, tensors[n].dtype, tuple(tensors[n].shape)) for n in names)
+
+
+def _named(specs: tuple[TensorSpec, ...], tensors: list[Tensor]) -> Mapping[str, Tensor]:
+    return {spec.name: tensor for spec, tensor in zip(specs, tensors, strict=True)}

@@ -1,0 +1,196 @@
+"""A client's work on one offer, wherever it runs: bytes in, bytes out, the same bits every time."""
+
+import itertools
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, cast
+
+from fedplat import rng
+from fedplat.algorithms.program import run_program
+from fedplat.engine.payload import Cargo
+from fedplat.errors import DivergenceError, TrainingError
+from fedplat.learning.torch_learner import num_chunks
+from fedplat.params import Params, decode_state, encode_state
+from fedplat.protocols import (
+    Broadcast,
+    ChunkedLearner,
+    ClientResult,
+    Learner,
+    Personalized,
+    PlacedLearner,
+    Shards,
+)
+from fedplat.types import (
+    ClientData,
+    ClientId,
+    Dataset,
+    Digest,
+    Metrics,
+    Split,
+    State,
+    Tensors,
+    TrainSettings,
+)
+
+SURVEYED: tuple[Split, ...] = ("validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTask:
+    """One client's share of a round.  `state` is what the client remembers, encoded."""
+
+    client: ClientId
+    round_id: int
+    kind: Literal["fit", "evaluate"]
+    broadcast: Digest
+    state: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class CentralTask:
+    """A range of chunks of the coordinator's own evaluation."""
+
+    round_id: int
+    broadcast: Digest
+    start: int
+    stop: int
+
+
+Task = ClientTask | CentralTask
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The outcome of a task: `payload` is the encoded update, `state` the client's next state."""
+
+    metrics: Metrics = field(default_factory=dict)
+    payload: bytes = b""
+    weight: float = 0.0
+    state: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A task that ended in an error: a loss that is not finite, or the user's own code."""
+
+    error: DivergenceError | TrainingError
+
+
+Outcome = Done | Failed
+
+
+@dataclass(frozen=True)
+class ClientWork:
+    """Does tasks of one scenario.
+
+    Guarantees: a task's outcome depends on the task, the broadcast's bytes and the scenario only,
+    not on who runs it, when, or what ran before.
+    """
+
+    cargo: Cargo
+    learner: Learner
+    shards: Shards
+    settings: TrainSettings
+    seed: int
+    central: Dataset | None = None
+    _decoded: dict[Digest, tuple[Params, Tensors]] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def _personalized(self) -> Personalized | None:
+        algorithm = self.cargo.algorithm
+        return algorithm if isinstance(algorithm, Personalized) else None
+
+    def do(self, task: Task, payload: memoryview) -> Outcome:
+        """Does one task on the broadcast whose bytes are `payload`."""
+        try:
+            if isinstance(task, CentralTask):
+                return self._evaluate_centrally(task, payload)
+            broadcast = self.broadcast(task.broadcast, payload, task.round_id)
+            state = decode_state(task.state) if task.state else State()
+            data = self.shards.client(task.client)
+            work = self._fit if task.kind == "fit" else self._survey
+            return work(task, broadcast, state, data)
+        except (DivergenceError, TrainingError) as error:
+            client = getattr(task, "client", "coordinator")
+            return Failed(type(error)(**{**error.fields, "round_id": task.round_id, "client": client}))
+
+    def broadcast(self, digest: Digest, payload: memoryview, round_id: int) -> Broadcast:
+        """The broadcast of these bytes; decoded once for all clients of a round."""
+        if digest not in self._decoded:
+            self._decoded.clear()
+            self._decoded[digest] = self.cargo.decode_broadcast(payload)
+        params, down = self._decoded[digest]
+        return Broadcast(round_id, params, down, self.cargo.initial, self.settings)
+
+    def stream(self, task: ClientTask) -> int:
+        """The seed of a client's random streams in a round."""
+        return rng.derive(self.seed, "client", task.client, "round", task.round_id, task.kind)
+
+    def placed(self, task: ClientTask) -> Learner:
+        """The learner, told which client and round it works for if it wants to know."""
+        if isinstance(self.learner, PlacedLearner):
+            return self.learner.at(task.client, task.round_id)
+        return self.learner
+
+    def _fit(
+        self, task: ClientTask, broadcast: Broadcast, state: State, data: ClientData
+    ) -> Outcome:
+        program = self.cargo.algorithm.client(broadcast, state, len(data.train))
+        result = run_program(program, self.placed(task), data, self.stream(task))
+        return self.finish(task, result)
+
+    def finish(self, task: ClientTask, result: ClientResult) -> Done:
+        """Encodes a client's result."""
+        codec_seed = rng.derive(self.stream(task), "codec")
+        frame, _ = self.cargo.codec.encode(result.update, State(), codec_seed)
+        payload = self.cargo.encode_update(result, frame)
+        state = encode_state(result.state) if self.cargo.algorithm.stateful else b""
+        return Done(result.metrics, payload, result.weight, state)
+
+    def personal(
+        self, task: ClientTask, broadcast: Broadcast, state: State, data: ClientData
+    ) -> Params | None:
+        """The model that this client would use itself, if the algorithm gives it one."""
+        if self._personalized is None:
+            return None
+        program = self._personalized.personalize(broadcast, state, len(data.train))
+        return run_program(program, self.placed(task), data, self.stream(task))
+
+    def _survey(
+        self, task: ClientTask, broadcast: Broadcast, state: State, data: ClientData
+    ) -> Outcome:
+        models = {"personal": self.personal(task, broadcast, state, data)}
+        if not self.cargo.algorithm.personal:
+            models["global"] = broadcast.params
+        metrics = {}
+        for model, params in models.items():
+            for split in SURVEYED if params is not None else ():
+                found = self.placed(task).evaluate(cast(Params, params), data.split(split))
+                metrics |= {f"{model}/{split}/{name}": mean for name, mean in found.items()}
+        return Done(metrics)
+
+    def central_tasks(self, round_id: int, broadcast: Digest, parts: int) -> list[CentralTask]:
+        """The coordinator's evaluation of a broadcast, cut into at most `parts` tasks.
+
+        Empty where there is nothing to evaluate on, or no model that is whole: an algorithm whose
+        clients keep a part of the model for themselves is judged by its clients.
+        """
+        if self.central is None or self.cargo.algorithm.personal:
+            return []
+        chunks = num_chunks(len(self.central)) if isinstance(self.learner, ChunkedLearner) else 1
+        parts = max(1, min(parts, chunks))
+        edges = [chunks * part // parts for part in range(parts + 1)]
+        return [
+            CentralTask(round_id, broadcast, start, stop)
+            for start, stop in itertools.pairwise(edges)
+        ]
+
+    def _evaluate_centrally(self, task: CentralTask, payload: memoryview) -> Outcome:
+        params = self.broadcast(task.broadcast, payload, task.round_id).params
+        if self.central is None:
+            return Done()
+        if isinstance(self.learner, ChunkedLearner):
+            return Done(
+                self.learner.evaluate_chunks(params, self.central, task.start, task.stop)
+            )
+        return Done(self.learner.evaluate(params, self.central))

@@ -1,0 +1,1 @@
+"""How messages travel: in process here; over gRPC in the daemons."""

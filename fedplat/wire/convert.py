@@ -1,0 +1,146 @@
+"""Messages ⇄ protobuf bytes.  Bytes come from strangers: they decode to a message or are refused."""
+
+import math
+import re
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import TypeVar, assert_never, get_args
+
+from google.protobuf.message import DecodeError
+
+from fedplat.engine.messages import Ack, Decline, DeclineReason, Message, Offer, Submit, Task, Verdict
+from fedplat.errors import CorruptPayloadError
+from fedplat.types import ClientId, Digest, Mean, Metrics
+from fedplat.wire.v1 import messages_pb2 as pb
+
+MAX_MESSAGE_BYTES = 1 << 20
+# digits only: Fraction("1e999999999") would fill the memory
+_FRACTION = re.compile(r"-?[0-9]{1,2000}(/[1-9][0-9]{0,1999})?")
+_Name = TypeVar("_Name", bound=str)
+_TASKS: tuple[Task, ...] = get_args(Task)
+_REASONS: tuple[DeclineReason, ...] = get_args(DeclineReason)
+_VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+
+
+def encode(message: Message) -> bytes:
+    """The protobuf bytes of a message."""
+    envelope = pb.Envelope()
+    match message:
+        case Offer():
+            envelope.offer.client, envelope.offer.round_id = message.client, message.round_id
+            envelope.offer.task = _number(_TASKS, message.task)
+            envelope.offer.broadcast = bytes.fromhex(message.broadcast)
+            envelope.offer.dropout, envelope.offer.delay_s = message.dropout, message.delay_s
+        case Submit():
+            envelope.submit.client, envelope.submit.round_id = message.client, message.round_id
+            envelope.submit.task = _number(_TASKS, message.task)
+            envelope.submit.update = bytes.fromhex(message.update or "")
+            envelope.submit.weight = message.weight
+            envelope.submit.metrics.extend(_metrics(message.metrics))
+        case Decline():
+            envelope.decline.client, envelope.decline.round_id = message.client, message.round_id
+            envelope.decline.task = _number(_TASKS, message.task)
+            envelope.decline.reason = _number(_REASONS, message.reason)
+            envelope.decline.detail, envelope.decline.step = message.detail, message.step
+        case Ack():
+            envelope.ack.client, envelope.ack.round_id = message.client, message.round_id
+            envelope.ack.verdict = _number(_VERDICTS, message.verdict)
+            envelope.ack.detail = message.detail
+        case _:
+            assert_never(message)
+    return envelope.SerializeToString(deterministic=True)
+
+
+def decode(payload: bytes) -> Message:
+    """The message that `payload` holds.
+
+    Raises: CorruptPayloadError, and nothing else, whatever the bytes are.
+    """
+    if len(payload) > MAX_MESSAGE_BYTES:
+        raise CorruptPayloadError(
+            reason=f"a message of {len(payload)} bytes; the limit is {MAX_MESSAGE_BYTES}"
+        )
+    try:
+        envelope = pb.Envelope.FromString(payload)
+    except DecodeError as error:
+        raise CorruptPayloadError(reason=f"not a message: {error}") from error
+    match envelope.WhichOneof("message"):
+        case "offer":
+            return _offer(envelope.offer)
+        case "submit":
+            return _submit(envelope.submit)
+        case "decline":
+            return _decline(envelope.decline)
+        case "ack":
+            return _ack(envelope.ack)
+        case _:
+            raise CorruptPayloadError(reason="an envelope without a message of this version")
+
+
+def _offer(one: pb.Offer) -> Offer:
+    if not (math.isfinite(one.delay_s) and one.delay_s >= 0):
+        raise CorruptPayloadError(reason=f"an offer with a delay of {one.delay_s} s")
+    return Offer(
+        ClientId(one.client),
+        one.round_id,
+        _name(_TASKS, one.task, "task"),
+        _digest(one.broadcast),
+        one.dropout,
+        one.delay_s,
+    )
+
+
+def _submit(one: pb.Submit) -> Submit:
+    if not (math.isfinite(one.weight) and one.weight >= 0):
+        raise CorruptPayloadError(reason=f"an update with the weight {one.weight}")
+    task = _name(_TASKS, one.task, "task")
+    if bool(one.update) != (task == "fit"):
+        raise CorruptPayloadError(reason=f"a {task} answer with {len(one.update)} digest bytes")
+    update = _digest(one.update) if one.update else None
+    metrics = dict(_read_metric(metric) for metric in one.metrics)
+    return Submit(ClientId(one.client), one.round_id, task, update, one.weight, metrics)
+
+
+def _decline(one: pb.Decline) -> Decline:
+    return Decline(
+        ClientId(one.client),
+        one.round_id,
+        _name(_TASKS, one.task, "task"),
+        _name(_REASONS, one.reason, "reason"),
+        one.detail,
+        one.step,
+    )
+
+
+def _ack(one: pb.Ack) -> Ack:
+    verdict = _name(_VERDICTS, one.verdict, "verdict")
+    return Ack(ClientId(one.client), one.round_id, verdict, one.detail)
+
+
+def _number(names: tuple[str, ...], name: str) -> int:
+    return names.index(name) + 1  # 0 is protobuf's "not said"
+
+
+def _name(names: tuple[_Name, ...], number: int, what: str) -> _Name:
+    if not 1 <= number <= len(names):
+        raise CorruptPayloadError(reason=f"a message with {what} {number}")
+    return names[number - 1]
+
+
+def _digest(raw: bytes) -> Digest:
+    if len(raw) != 32:
+        raise CorruptPayloadError(reason=f"a digest of {len(raw)} bytes, SHA-256 has 32")
+    return Digest(raw.hex())
+
+
+def _metrics(metrics: Metrics) -> Iterable[pb.Metric]:
+    for name, mean in metrics.items():
+        yield pb.Metric(name=name, total=str(mean.total), count=mean.count)
+
+
+def _read_metric(metric: pb.Metric) -> tuple[str, Mean]:
+    if not _FRACTION.fullmatch(metric.total):
+        raise CorruptPayloadError(
+            reason=f"metric {metric.name[:40]!r}: the total {metric.total[:40]!r} is no fraction"
+        )
+    return metric.name, Mean(Fraction(metric.total), metric.count)

@@ -1,0 +1,1 @@
+"""The in-process federation: wiring, virtual clock, reports, sweeps."""

@@ -1,0 +1,54 @@
+"""What is computed around a run, for its reader: the shards, the baselines, who fits whom."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+from fedplat.config.build import Parts
+from fedplat.params import decode_state
+from fedplat.runtime.client_work import ClientTask
+from fedplat.runtime.ports import StateStore
+from fedplat.types import ClientId, Digest, State, client_id
+
+from fedplat_sim.clients import kept
+from fedplat_sim.recorder import readable
+
+MOST_CROSSED = 50  # clients in the matrix of personal models: it takes the square of them
+
+Record = Mapping[str, Any]
+
+
+def shards_record(parts: Parts) -> Record:
+    """How many training samples of each class every client has."""
+    train = parts.loaded.train
+    width = len(train.classes)
+    counts = {}
+    for index in range(parts.scenario.clients.count):
+        targets = parts.shards.client(client_id(index)).train.targets
+        plain = [len(targets)] if not width else torch.bincount(targets, minlength=width).tolist()
+        counts[client_id(index)] = plain
+    return {"event": "shards", "classes": list(train.classes), "counts": counts}
+
+
+def cross_evaluation(
+    parts: Parts, states: StateStore, broadcast: Digest, payload: memoryview
+) -> Iterator[Record]:
+    """Each client's personal model on each client's test split, where the algorithm makes such."""
+    work, round_id = parts.work, parts.plan.rounds
+    clients = [client_id(i) for i in range(min(parts.scenario.clients.count, MOST_CROSSED))]
+    given = work.broadcast(broadcast, payload, round_id)
+    rows: list[list[float | None]] = []
+    for client in clients:
+        task = ClientTask(client, round_id, "evaluate", broadcast)
+        model = work.personal(task, given, _state(states, client), parts.shards.client(client))
+        if model is None:
+            return
+        tests = [parts.shards.client(other).test for other in clients]
+        rows.append([readable(work.learner.evaluate(model, t)).get("accuracy") for t in tests])
+    yield {"event": "cross_evaluation", "round": round_id, "clients": clients, "accuracy": rows}
+
+
+def _state(states: StateStore, client: ClientId) -> State:
+    payload = states.get(kept(client))
+    return decode_state(payload) if payload else State()

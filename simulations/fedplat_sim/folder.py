@@ -1,0 +1,107 @@
+"""A run's folder: what is in it, how it is made, and how it is opened again."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from fedplat.config import scenario as scenarios
+from fedplat.config.scenario import Scenario
+from fedplat.errors import ConfigError, StorageError
+from fedplat.params import Params
+from fedplat.types import Environment
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Names the files of a run."""
+
+    path: Path
+
+    @property
+    def scenario(self) -> Path:
+        return self.path / "scenario.toml"
+
+    @property
+    def environment(self) -> Path:
+        return self.path / "environment.json"
+
+    @property
+    def settings(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model.safetensors"
+
+    @property
+    def store(self) -> Path:
+        return self.path / "store.sqlite"
+
+    @property
+    def blobs(self) -> Path:
+        return self.path / "blobs"
+
+
+def create(
+    path: Path, scenario: Scenario, environment: Environment, settings: Mapping[str, object]
+) -> RunFolder:
+    """Makes the folder of a new run.
+
+    Raises: ConfigError, if there is something there already; StorageError, if it can not be made.
+    """
+    folder = RunFolder(path)
+    if path.exists() and any(path.iterdir() if path.is_dir() else [path]):
+        reason = (
+            "exists already; give another --run, or go on with it: "
+            f"fedplat sim run --resume {path}"
+        )
+        raise ConfigError(where=str(path), reason=reason)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        folder.environment.write_text(json.dumps(asdict(environment), indent=1) + "\n")
+        folder.settings.write_text(json.dumps(dict(settings), indent=1) + "\n")
+        folder.scenario.write_text(scenario.to_toml(), encoding="utf-8")
+    except OSError as error:
+        reason = f"can not be written ({error.strerror}); choose another folder with --run"
+        raise StorageError(where=str(path), reason=reason) from error
+    return folder
+
+
+def reopen(path: Path) -> tuple[RunFolder, Scenario, dict[str, object]]:
+    """Opens the folder of an interrupted run: its scenario and its settings.
+
+    Raises: ConfigError, if it is no run's folder.
+    """
+    folder = RunFolder(path)
+    if not folder.scenario.is_file() or not folder.settings.is_file():
+        reason = "is not a run's folder: it has no scenario.toml and run.json"
+        raise ConfigError(where=str(path), reason=reason)
+    settings: dict[str, object] = json.loads(folder.settings.read_text())
+    return folder, scenarios.load(folder.scenario), settings
+
+
+def unused(runs: Path, name: str) -> Path:
+    """The first free `runs/NAME-001`, `runs/NAME-002`, …"""
+    safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
+    number = 1
+    while (path := runs / f"{safe}-{number:03d}").exists():
+        number += 1
+    return path
+
+
+def write_model(path: Path, params: Params) -> None:
+    """Writes the final model as safetensors, whole or not at all."""
+    import safetensors.torch  # late: not wanted by `fedplat sim list`
+
+    part = path.with_suffix(".part")
+    safetensors.torch.save_file({n: t.contiguous() for n, t in params.tensors().items()}, part)
+    part.replace(path)

@@ -1,0 +1,150 @@
+"""Turns the coordinator's events into the records that people and files are given."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fedplat.engine.events import (
+    ClientDeclined,
+    CoordinatorEvent,
+    Evaluated,
+    EvaluationReceived,
+    Initialised,
+    RoundCommitted,
+)
+from fedplat.types import ClientId, Mean, Metrics, merge, values
+
+from fedplat_sim.federation import Federation
+
+Record = Mapping[str, Any]
+Tell = Callable[[Record], None]
+
+
+@dataclass
+class Recorder:
+    """Observes a federation's events and tells records of them (`telemetry.records`).
+
+    Told once a round, when it is committed and, where that is due, evaluated.
+    """
+
+    tell: Tell
+    rounds: int
+    evaluates: Callable[[int], bool]
+    federation: Federation | None = None
+    central: Mapping[str, float | None] = field(default_factory=dict)
+    personal: Mapping[str, float | None] = field(default_factory=dict)
+    _committed: RoundCommitted | None = None
+    _surveys: dict[ClientId, Metrics] = field(default_factory=dict)
+    _survey_round: int = 0
+    _bytes: tuple[int, int] = (0, 0)
+
+    def on(self, event: CoordinatorEvent) -> None:
+        """Takes an event that is in the log."""
+        match event:
+            case EvaluationReceived(_, round_id, client, metrics):
+                self._surveys[client], self._survey_round = metrics, round_id
+            case ClientDeclined(task="evaluate"):
+                pass
+            case RoundCommitted():
+                self.settle()
+                self._committed = event
+                if not self.evaluates(event.round_id):
+                    self._tell_round({})
+            case Evaluated(_, _, metrics):
+                self.central = readable(metrics)
+                self._tell_round(self.central)
+            case Initialised():
+                pass
+            case _:
+                self.settle()
+
+    def settle(self) -> None:
+        """Tells what the clients' evaluations gave, once all have come in."""
+        surveys, self._surveys = self._surveys, {}
+        kinds = sorted({tuple(n.split("/")[:2]) for found in surveys.values() for n in found})
+        for model, split in kinds:
+            record = survey_record(self._survey_round, model, split, surveys)
+            self.tell(record)
+            if split == "test" and model == "personal":
+                self.personal = record["overall"]
+
+    def _tell_round(self, central: Mapping[str, float | None]) -> None:
+        committed, federation = self._committed, self.federation
+        if committed is None or federation is None:
+            return
+        self._committed = None
+        round_, transport = federation.coordinator.round, federation.transport
+        before, self._bytes = self._bytes, (transport.bytes_up, transport.bytes_down)
+        seconds = federation.stopwatch.lap("train")
+        accepted = len(committed.accepted)
+        found = readable(committed.metrics)
+        self.tell(
+            {
+                "event": "round",
+                "round": committed.round_id,
+                **{name: central.get(name) for name in ("accuracy", "rmse", "loss")},
+                "train_loss": found.get("train_loss"),
+                "asked": len(round_.asked),
+                "accepted": accepted,
+                "dropped": sum(why == "dropout" for why in round_.lost.values()),
+                "refused": sum(why != "dropout" for why in round_.lost.values()),
+                "late": len(round_.missing),
+                "bytes_up": transport.bytes_up - before[0],
+                "bytes_down": transport.bytes_down - before[1],
+                "clients_per_s": accepted / seconds["total"] if seconds["total"] else None,
+                "eta_s": (self.rounds - committed.round_id) * seconds["total"],
+                "virtual_s": federation.schedule.now(),
+                "digest": committed.model,
+                "seconds": seconds,
+            }
+        )
+
+
+def readable(metrics: Metrics) -> dict[str, float | None]:
+    """Metrics as numbers for people: a mean squared error also as its root."""
+    plain = values(metrics)
+    if plain.get("squared_error") is not None:
+        plain["rmse"] = float(plain["squared_error"] or 0.0) ** 0.5
+    return plain
+
+
+def survey_record(
+    round_id: int, model: str, split: str, surveys: Mapping[ClientId, Metrics]
+) -> dict[str, Any]:
+    """The clients' evaluations of one model on one split: each, and mean, 10th percentile, worst.
+
+    `overall` merges the clients' counts exactly, so that a large client counts for more; `mean`
+    gives every client the same weight.
+    """
+    prefix = f"{model}/{split}/"
+    cut = {
+        client: {n.removeprefix(prefix): m for n, m in found.items() if n.startswith(prefix)}
+        for client, found in sorted(surveys.items(), key=lambda item: item[0].encode())
+    }
+    clients = {client: {**readable(own), "samples": _samples(own)} for client, own in cut.items()}
+    scores = sorted(
+        score for one in clients.values() if (score := one.get("accuracy")) is not None
+    )
+    return {
+        "event": "evaluation",
+        "round": round_id,
+        "split": split,
+        "model": model,
+        "clients": clients,
+        "mean": sum(scores) / len(scores) if scores else None,
+        "p10": quantile(scores, 0.1) if scores else None,
+        "worst": scores[0] if scores else None,
+        "overall": readable(merge(cut.values())),
+    }
+
+
+def quantile(ordered: Sequence[float], q: float) -> float:
+    """The q-quantile of ordered values, linear between neighbours."""
+    at = q * (len(ordered) - 1)
+    low = int(at)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (at - low) * (ordered[high] - ordered[low])
+
+
+def _samples(metrics: Mapping[str, Mean]) -> int:
+    return max((mean.count for mean in metrics.values()), default=0)

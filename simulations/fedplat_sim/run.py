@@ -1,0 +1,309 @@
+"""Runs a scenario in one process: from its file to the finished run's folder."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from types import FrameType
+from typing import Any
+
+from fedplat.config.build import Parts, build
+from fedplat.config.scenario import Scenario
+from fedplat.engine.coordinator import Coordinator
+from fedplat.engine.events import CoordinatorEvent
+from fedplat.engine.journal import encode
+from fedplat.errors import ConfigError, InterruptedRunError
+from fedplat.learning import numerics
+from fedplat.params import Params
+from fedplat.runtime.client_work import Outcome, Task
+from fedplat.runtime.executors import BY_NAME as EXECUTORS
+from fedplat.runtime.ports import Executor
+from fedplat.runtime.server_work import ServerWork
+from fedplat.storage.files import FileBlobs
+from fedplat.storage.memory import MemoryBlobs, MemoryEvents, MemoryStates
+from fedplat.storage.sqlite import SqliteStore
+from fedplat.telemetry.display import Subscriber
+from fedplat.telemetry.metrics_file import MetricsFile
+from fedplat.types import Digest
+
+from fedplat_sim import folder as folders
+from fedplat_sim import report
+from fedplat_sim.aftermath import cross_evaluation, shards_record
+from fedplat_sim.federation import Federation, Stores
+from fedplat_sim.recorder import Recorder
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended.  Bytes and seconds are those of the whole run; `run` is its folder."""
+
+    rounds: int
+    digest: str
+    params: Params
+    accuracy: float | None
+    loss: float | None
+    bytes_up: int
+    bytes_down: int
+    seconds: float
+    run: Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """*How* a scenario is run; nothing here changes its result.
+
+    `executor` "auto" takes processes where more than one core and client are at hand, and only ever
+    executors that give the sequential one's bits; `folder` None keeps everything in memory.
+    """
+
+    executor: str = "auto"
+    processes: int | None = None
+    folder: Path | None = None
+    resume: bool = False
+    keep_updates: bool = False
+
+
+def run(
+    scenario: Scenario, options: Options = Options(), subscribers: Sequence[Subscriber] = ()
+) -> Result:
+    """Runs `scenario` to its end and tells `subscribers` every record.
+
+    Raises: ConfigError and DataError before round 1; RoundError, if a round can not finish;
+    InterruptedRunError after Ctrl-C, once what was in progress is safe on disk.
+    """
+    started = perf_counter()
+    numerics.configure()
+    parts = build(scenario)
+    with ExitStack() as stack:
+        stores, run_folder = _open_stores(scenario, options, stack)
+        executor = _executor(parts, stores, options)
+        stack.callback(executor.close)
+        return _Run(parts, stores, executor, options, run_folder, started, stack).go(subscribers)
+
+
+class _Run:
+    """One run in progress: the federation, its records and files, and the operator's Ctrl-C."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        stores: Stores,
+        executor: Executor,
+        options: Options,
+        folder: folders.RunFolder | None,
+        started: float,
+        stack: ExitStack,
+    ) -> None:
+        self.parts, self.stores, self.folder = parts, stores, folder
+        self.started, self.stack, self.options = started, stack, options
+        self.interrupt = _Interrupt()
+        self.totals = {"bytes_up": 0, "bytes_down": 0}
+        self.subscribers: list[Subscriber] = []
+        self.recorder = Recorder(self._tell, parts.plan.rounds, parts.plan.evaluates)
+        observers = [self.recorder.on, *self._events_file()]
+        server = ServerWork(
+            parts.work.cargo, parts.rule, stores.blobs, parts.scenario.clients.count
+        )
+        self.federation = Federation(
+            Coordinator(parts.plan),
+            server,
+            parts.work,
+            _Waiting(executor, self.interrupt),
+            stores,
+            observers,
+            options.keep_updates,
+        )
+        self.recorder.federation = self.federation
+
+    def go(self, subscribers: Sequence[Subscriber]) -> Result:
+        self.subscribers = [*self._metrics_file(), *subscribers]
+        for subscriber in self.subscribers:
+            self.stack.callback(subscriber.close)
+        self._tell_start()
+        with self.interrupt.handling():
+            self.federation.run(stop=lambda: self.interrupt.wanted)
+        self.recorder.settle()
+        finished = self.federation.finished
+        if finished is None:
+            done = self.federation.coordinator.last.round_id
+            raise InterruptedRunError(round_id=done, run=self.folder.path if self.folder else "-")
+        server = self.federation.server
+        params = server.cargo.decode_broadcast(self.stores.blobs.get(finished.broadcast))[0]
+        self._tell_aftermath(finished.broadcast)
+        return self._finish(params, finished.round_id, str(finished.model))
+
+    def _finish(self, params: Params, rounds: int, digest: str) -> Result:
+        found = self.recorder.personal or self.recorder.central
+        result = Result(
+            rounds=rounds,
+            digest=digest,
+            params=params,
+            accuracy=found.get("accuracy"),
+            loss=found.get("loss"),
+            seconds=perf_counter() - self.started,
+            run=self.folder.path if self.folder else None,
+            **self.totals,
+        )
+        if self.folder is not None:
+            folders.write_model(self.folder.model, params)
+        self._tell(
+            {
+                "event": "finished",
+                "accuracy": result.accuracy,
+                **({"rmse": found["rmse"]} if "rmse" in found else {}),
+                "loss": result.loss,
+                "digest": digest,
+                "rounds": rounds,
+                **self.totals,
+                "seconds": result.seconds,
+                "run": str(result.run) if result.run else None,
+            }
+        )
+        if self.folder is not None:
+            report.write(self.folder.path)
+        return result
+
+    # ── records and files ────────────────────────────────────────────────────────────────────────
+
+    def _tell(self, record: Mapping[str, Any]) -> None:
+        if record["event"] == "round":
+            for key in self.totals:
+                self.totals[key] += record[key]
+        for subscriber in self.subscribers:
+            subscriber.on(record)
+
+    def _tell_start(self) -> None:
+        scenario, resumed = self.parts.scenario, self.stores.log.version > 0
+        executor = self.federation.executor
+        self._tell(
+            {
+                "event": "started",
+                "name": scenario.name,
+                "seed": scenario.seed,
+                "rounds": scenario.rounds,
+                "clients": scenario.clients.count,
+                "model": {
+                    "name": scenario.model["name"] if scenario.model else "app",
+                    "parameters": self.parts.work.cargo.initial.layout.num_trainable,
+                },
+                "algorithm": scenario.algorithm["name"],
+                "executor": executor.numerics,
+            }
+        )
+        for text in self.parts.warnings:
+            self._tell({"event": "warning", "text": text})
+        if not resumed:
+            self._tell(shards_record(self.parts))
+
+    def _tell_aftermath(self, broadcast: Digest) -> None:
+        payload = self.stores.blobs.get(broadcast)
+        for record in cross_evaluation(self.parts, self.stores.states, broadcast, payload):
+            self._tell(record)
+
+    def _metrics_file(self) -> list[Subscriber]:
+        if self.folder is None:
+            return []
+        file = MetricsFile(self.folder.metrics)
+        if self.stores.log.version:
+            for record in folders.rewind(self.folder, file, self.stores.log):
+                for key in self.totals:
+                    self.totals[key] += record.get(key, 0) if record["event"] == "round" else 0
+        return [file]
+
+    def _events_file(self) -> list[Any]:
+        if self.folder is None:
+            return []
+        lines = b"".join(entry + b"\n" for entry in self.stores.log.read())
+        self.folder.events.write_bytes(lines)
+        file = self.stack.enter_context(self.folder.events.open("ab"))
+
+        def write(event: CoordinatorEvent) -> None:
+            file.write(encode(event) + b"\n")
+
+        return [write]
+
+
+class _Interrupt:
+    """The operator's Ctrl-C: at once while waiting for a client's work, else after the step."""
+
+    def __init__(self) -> None:
+        self.wanted = False
+        self.waiting = False
+
+    @contextmanager
+    def handling(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield  # signals are the main thread's
+            return
+        before = signal.signal(signal.SIGINT, self._interrupted)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _interrupted(self, number: int, frame: FrameType | None) -> None:
+        again, self.wanted = self.wanted, True
+        if self.waiting or again:
+            raise KeyboardInterrupt
+
+
+@dataclass
+class _Waiting:
+    """An executor during whose waits an interrupt may strike."""
+
+    inner: Executor
+    interrupt: _Interrupt
+
+    @property
+    def parts(self) -> int:
+        return self.inner.parts
+
+    @property
+    def numerics(self) -> str:
+        return self.inner.numerics
+
+    def submit(self, task: Task) -> None:
+        self.inner.submit(task)
+
+    def result(self, task: Task) -> Outcome:
+        self.interrupt.waiting = True
+        try:
+            return self.inner.result(task)
+        finally:
+            self.interrupt.waiting = False
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+def _open_stores(
+    scenario: Scenario, options: Options, stack: ExitStack
+) -> tuple[Stores, folders.RunFolder | None]:
+    if options.folder is None:
+        return Stores(MemoryEvents(), MemoryBlobs(), MemoryStates()), None
+    if options.resume:
+        run_folder, _, _ = folders.reopen(options.folder)
+    else:
+        settings = {"executor": options.executor, "processes": options.processes}
+        run_folder = folders.create(
+            options.folder, scenario, numerics.environment(), settings
+        )
+    store = SqliteStore(run_folder.store)
+    stack.callback(store.close)
+    return Stores(store.events, FileBlobs(run_folder.blobs), store.states), run_folder
+
+
+def _executor(parts: Parts, stores: Stores, options: Options) -> Executor:
+    processes = options.processes or os.cpu_count() or 1
+    name = options.executor
+    if name == "auto":
+        useful = min(processes, parts.plan.per_round)
+        name = "process_pool" if useful > 1 else "sequential"
+    if name not in EXECUTORS:
+        known = ", ".join(("auto", *EXECUTORS))
+        raise ConfigError(where="executor", reason=f"there is no executor {name!r}; known: {known}")
+    return EXECUTORS[name](parts.work, stores.blobs.get, processes)

@@ -1,0 +1,60 @@
+"""The client's machine: an offer is worked on once, however often it comes."""
+
+from fedplat.engine.client import Client
+from fedplat.engine.commands import DropState, KeepState, Send, Work
+from fedplat.engine.events import Acknowledged, Offered, WorkFailed, WorkFinished
+from fedplat.engine.messages import Decline, Offer, Submit
+from fedplat.types import Digest, client_id
+
+ME = client_id(3)
+OFFER = Offer(ME, 5, "fit", Digest("b"))
+DONE = WorkFinished(1.0, 5, "fit", Digest("u"), 7.0)
+
+
+def test_an_offer_is_worked_on_and_answered():
+    client = Client(ME)
+    assert client.handle(Offered(0.0, OFFER)) == [Work(OFFER)]
+    assert client.handle(DONE) == [Send(Submit(ME, 5, "fit", Digest("u"), 7.0))]
+
+
+def test_a_repeated_offer_gets_the_same_answer_without_working_again():
+    client = Client(ME)
+    client.handle(Offered(0.0, OFFER))
+    assert client.handle(Offered(0.5, OFFER)) == []  # still at work
+    [answer] = client.handle(DONE)
+    assert client.handle(Offered(2.0, OFFER)) == [answer]
+
+
+def test_a_simulated_dropout_declines_without_working():
+    offer = Offer(ME, 5, "fit", Digest("b"), dropout=True)
+    assert Client(ME).handle(Offered(0.0, offer)) == [Send(Decline(ME, 5, "fit", "dropout"))]
+
+
+def test_a_straggler_holds_its_answer_back():
+    client = Client(ME)
+    client.handle(Offered(0.0, Offer(ME, 5, "fit", Digest("b"), delay_s=9.0)))
+    [send] = client.handle(DONE)
+    assert send.after_s == 9.0
+
+
+def test_work_that_failed_is_declined_with_its_reason_and_step():
+    client = Client(ME)
+    client.handle(Offered(0.0, OFFER))
+    failed = WorkFailed(1.0, 5, "fit", "diverged", "the training loss", 4)
+    assert client.handle(failed) == [
+        Send(Decline(ME, 5, "fit", "diverged", "the training loss", 4))
+    ]
+
+
+def test_work_for_an_offer_that_was_replaced_is_not_sent():
+    client = Client(ME)
+    client.handle(Offered(0.0, OFFER))
+    client.handle(Offered(0.0, Offer(ME, 6, "fit", Digest("c"))))
+    assert client.handle(DONE) == []
+
+
+def test_state_takes_effect_only_when_the_update_was_accepted():
+    client = Client(ME)
+    assert client.handle(Acknowledged(1.0, 5, "accepted")) == [KeepState(5)]
+    assert client.handle(Acknowledged(1.0, 5, "late")) == [DropState(5)]
+    assert client.handle(Acknowledged(1.0, 5, "refused")) == [DropState(5)]
