@@ -52,7 +52,7 @@ class Quadratic:
     settings: TrainSettings
     layout: Layout = PLAIN
     noise: float = 0.0
-    supports: frozenset[str] = frozenset({"proximal", "correction", "roles", "epochs", "steps"})
+    supports: frozenset[str] = frozenset({"proximal", "correction", "roles", "epochs", "sgd"})
 
     def initial(self) -> Params:
         zeros = {s.name: torch.zeros(s.shape, dtype=s.dtype) for s in self.layout.specs}
