@@ -27,7 +27,7 @@ class MemoryEvents:
         with self._lock:
             if expected_version != len(self._events):
                 raise version_conflict(WHERE, len(self._events), expected_version)
-            self._events.extend(bytes(event) for event in events)
+            self._events.extend([bytes(memoryview(event)) for event in events])
             return len(self._events)
 
     def read(self, from_version: int = 0) -> Iterator[bytes]:
@@ -44,11 +44,10 @@ class MemoryStates:
         self._states: dict[str, bytes] = {}
 
     def put(self, changes: Mapping[str, bytes | None]) -> None:
-        for key, value in changes.items():
-            if value is None:
-                self._states.pop(key, None)
-            else:
-                self._states[key] = value
+        written = {k: bytes(memoryview(v)) for k, v in changes.items() if v is not None}
+        self._states.update(written)
+        for key in changes.keys() - written.keys():
+            self._states.pop(key, None)
 
     def get(self, key: str) -> bytes | None:
         return self._states.get(key)
@@ -83,6 +82,7 @@ class MemoryBlobs:
 
 
 def version_conflict(where: str, version: int, expected: int) -> StorageError:
+    """The error of an append to another version than the log's."""
     return StorageError(
         where=where,
         reason=f"the log is at version {version}, the writer expected {expected}: "
@@ -91,6 +91,7 @@ def version_conflict(where: str, version: int, expected: int) -> StorageError:
 
 
 def beyond_the_log(where: str, version: int, asked: int) -> StorageError:
+    """The error of a read from a version that the log does not have."""
     return StorageError(
         where=where,
         reason=f"the log is at version {version}, it can not be read from {asked}",

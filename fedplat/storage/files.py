@@ -1,0 +1,147 @@
+"""Blobs as files: `aa/<sha256>`, written whole or not at all, mapped when read."""
+
+import hashlib
+import mmap
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+
+from fedplat.errors import MissingBlobError, StorageError
+from fedplat.runtime.ports import Buffer
+from fedplat.types import Digest
+
+PART = ".part"  # a file that is still being written, or was when its process was killed
+Signature = tuple[int, int, int]
+
+
+class FileBlobs:
+    """A `BlobStore` in the folder `root`, which is made if it is not there.
+
+    A blob is written beside its place, flushed to the disk, renamed, and its folder flushed: after
+    a crash it is whole or absent.  What a file holds is compared with its name when this object
+    reads it first, and again whenever the file's size or time has changed since.
+
+    Raises: StorageError, if the folder can not be made or used.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._known: dict[Digest, Signature] = {}
+        self._lock = Lock()
+        with _told(root):
+            root.mkdir(parents=True, exist_ok=True)
+
+    def put(self, payload: Buffer) -> Digest:
+        return self.put_many([payload])[0]
+
+    def put_many(self, payloads: Iterable[Buffer]) -> list[Digest]:
+        digests: list[Digest] = []
+        written: dict[Digest, Path] = {}
+        with self._lock, _told(self._root):
+            try:
+                for payload in payloads:
+                    digest = Digest(hashlib.sha256(payload).hexdigest())
+                    digests.append(digest)
+                    if digest not in written and not self._holds(digest):
+                        written[digest] = self._write(payload)
+                self._settle(written)
+            finally:
+                for part in written.values():
+                    part.unlink(missing_ok=True)
+        return digests
+
+    def get(self, digest: Digest) -> memoryview:
+        path = self._path(digest)
+        with _told(path):
+            try:
+                file = path.open("rb")
+            except FileNotFoundError:
+                raise MissingBlobError(where=str(self._root), digest=digest) from None
+            with file:
+                status = os.fstat(file.fileno())
+                size = status.st_size
+                content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+        view = memoryview(content)
+        if self._known.get(digest) != _signature(status):
+            if hashlib.sha256(view).hexdigest() != digest:
+                raise _altered(path, size)
+            self._known[digest] = _signature(status)
+        return view
+
+    def collect(self, keep: AbstractSet[Digest]) -> int:
+        freed = 0
+        with self._lock, _told(self._root):
+            for left_over in self._root.glob(f"*{PART}"):
+                left_over.unlink()
+            for path in self._root.glob("??/*"):
+                if path.name not in keep:
+                    freed += path.stat().st_size
+                    path.unlink()
+                    self._known.pop(Digest(path.name), None)
+        return freed
+
+    def _path(self, digest: Digest) -> Path:
+        return self._root / digest[:2] / digest
+
+    def _holds(self, digest: Digest) -> bool:
+        """Whether the file is there and whole; one that is not is written anew."""
+        try:
+            self.get(digest)
+        except StorageError:
+            return False
+        return True
+
+    def _write(self, payload: Buffer) -> Path:
+        handle, name = tempfile.mkstemp(suffix=PART, dir=self._root)
+        with os.fdopen(handle, "wb") as file:
+            file.write(payload)
+        return Path(name)
+
+    def _settle(self, written: dict[Digest, Path]) -> None:
+        """Flushes the written files, gives them their names, and flushes the folders."""
+        folders = {self._path(digest).parent for digest in written}
+        new_folders = [folder for folder in folders if not folder.exists()]
+        for digest, part in written.items():
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+                status = os.fstat(file.fileno())
+            path = self._path(digest)
+            path.parent.mkdir(exist_ok=True)
+            part.replace(path)
+            self._known[digest] = _signature(status)
+        for folder in [*sorted(folders), *([self._root] if new_folders else [])]:
+            _flush_folder(folder)
+
+
+def _signature(status: os.stat_result) -> Signature:
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _flush_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _altered(path: Path, size: int) -> StorageError:
+    return StorageError(
+        where=str(path),
+        reason=f"the {size} bytes are not the ones that the name says: the file was cut off or "
+        "changed; restore it from a copy, or delete it and resume from an earlier round",
+    )
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turns what the operating system refuses into a StorageError about `path`."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"{error.strerror}; check the disk's free space and the folder's permissions"
+        raise StorageError(where=str(error.filename or path), reason=reason) from error
