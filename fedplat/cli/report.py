@@ -18,7 +18,7 @@ def report(
         typer.Option(
             "--output",
             "-o",
-            help="Where to write: report.html in the run's folder, or comparison.html, if not given.",
+            help="Where to write [default: report.html in the run's folder, or comparison.html]",
             show_default=False,
         ),
     ] = None,

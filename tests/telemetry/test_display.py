@@ -50,24 +50,32 @@ FINISHED = {
 RUN = [STARTED, *ROUNDS, *BASELINES, FINISHED]
 
 
+def stream():
+    return io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+
+
+def said(to):
+    return to.buffer.getvalue().decode("utf-8")
+
+
 def plain(records):
-    out, err = io.StringIO(), io.StringIO()
+    out, err = stream(), stream()
     display = PlainLines(out, err)
     for record in records:
         display.on(record)
     display.close()
-    return out.getvalue(), err.getvalue()
+    return said(out), said(err)
 
 
 def live(records):
-    out = Console(file=io.StringIO(), width=120)
-    err = Console(file=io.StringIO(), force_terminal=True, width=120, color_system=None)
+    out = Console(file=stream(), width=120)
+    err = Console(file=stream(), force_terminal=True, width=120, color_system=None)
     display = LiveDisplay(err, out)
     for record in records:
         display.on(record)
     display.close()
     display.close()
-    return out.file.getvalue(), err.file.getvalue()
+    return said(out.file), said(err.file)
 
 
 def test_plain_lines_tell_one_line_a_round_on_standard_error():
@@ -150,24 +158,24 @@ def test_an_interrupted_run_gives_no_summary():
 
 
 def test_json_lines_are_the_records_themselves_and_the_last_one_is_finished():
-    out = io.StringIO()
+    out = stream()
     display = JsonLines(out)
     for record in RUN:
         display.on(record)
     display.close()
-    assert [json.loads(line) for line in out.getvalue().splitlines()] == RUN
+    assert [json.loads(line) for line in said(out).splitlines()] == RUN
 
 
 def test_json_lines_refuse_a_number_that_json_does_not_have():
     with pytest.raises(ValueError, match="not finite"):
-        JsonLines(io.StringIO()).on({"event": "round", "round": 1, "loss": float("nan")})
+        JsonLines(stream()).on({"event": "round", "round": 1, "loss": float("nan")})
 
 
 def test_the_display_is_chosen_by_the_flag_and_by_the_terminal(monkeypatch):
     monkeypatch.delenv("FORCE_COLOR", raising=False)
-    assert isinstance(for_terminal(True, io.StringIO(), io.StringIO()), JsonLines)
-    assert isinstance(for_terminal(False, io.StringIO(), io.StringIO()), PlainLines)
+    assert isinstance(for_terminal(True, stream(), stream()), JsonLines)
+    assert isinstance(for_terminal(False, stream(), stream()), PlainLines)
     monkeypatch.setenv("FORCE_COLOR", "1")
-    display = for_terminal(False, io.StringIO(), io.StringIO())
+    display = for_terminal(False, stream(), stream())
     assert isinstance(display, LiveDisplay)
     display.close()

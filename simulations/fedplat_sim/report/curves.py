@@ -96,7 +96,7 @@ def clients_over_rounds(run: Run) -> Card | None:
 
 
 def compared(runs: Sequence[Run], labels: Sequence[str]) -> list[Card]:
-    """Accuracy and loss per round, and accuracy by bytes sent, of several runs."""
+    """Accuracy and loss per round, and accuracy by bytes sent and by time, of several runs."""
     percent = not any(run.is_regression for run in runs)
     what = "Accuracy" if percent else "Score"
     named = list(zip(runs, labels, range(len(runs)), strict=True))
@@ -104,10 +104,12 @@ def compared(runs: Sequence[Run], labels: Sequence[str]) -> list[Card]:
     losses = [Line(label, series(i), run.losses) for run, label, i in named]
     traffic = [Line(label, series(i), _by_megabytes(run)) for run, label, i in named]
     note = "on the held-out test set"
+    spent = [Line(label, series(i), _by_seconds(run)) for run, label, i in named]
     return [
         card(f"{what} per round", note, scores, percent=percent),
         card("Loss per round", note, losses),
         card(f"{what} by traffic", "bytes up and down so far", traffic, percent, "megabytes"),
+        card(f"{what} by time", "time of all rounds so far", spent, percent, "seconds"),
     ]
 
 
@@ -179,6 +181,14 @@ def _along(axes: Axes, lines: Sequence[Line], along: str) -> None:
 
 
 def _by_megabytes(run: Run) -> Points:
-    sent = np.cumsum([record.bytes_up + record.bytes_down for record in run.rounds]) / 1e6
-    at = {record.round: float(total) for record, total in zip(run.rounds, sent, strict=True)}
+    return _by(run, [(one.bytes_up + one.bytes_down) / 1e6 for one in run.rounds])
+
+
+def _by_seconds(run: Run) -> Points:
+    return _by(run, [(one.seconds or {}).get("total") or 0.0 for one in run.rounds])
+
+
+def _by(run: Run, spent: Sequence[float]) -> Points:
+    sums = np.cumsum(spent).tolist()
+    at = {record.round: total for record, total in zip(run.rounds, sums, strict=True)}
     return [(at[number], score) for number, score in run.scores]

@@ -142,7 +142,7 @@ def _paint_distribution(
 
 
 def _bins(clients: int) -> int:
-    return min(24, max(6, round(2 * math.sqrt(clients))))
+    return min(24, max(7, round(2 * math.sqrt(clients))))
 
 
 def _paint_matrix(
