@@ -50,8 +50,7 @@ class Mean:
 
     def add(self, state: MeanState, update: Vector, weight: float) -> MeanState:
         following = _counted(state, [update], [weight])
-        total = state.total.numpy()
-        np.add(total, np.multiply(update.numpy(), weight, dtype=np.float64), out=total)
+        state.total.add_(update.to(torch.float64).mul_(weight))
         return following
 
     def add_many(
@@ -67,6 +66,7 @@ class Mean:
         check.positive(total_weight=state.weight)
         mean = aligned(len(state.total))
         total = state.total.numpy()
+        # NumPy: torch would start threads of its own inside the fold's
         mean.numpy()[:] = np.divide(total, state.weight, out=total)
         return mean
 
