@@ -5,6 +5,8 @@ then equal seeds give equal bits in every one of them, on machines with one `env
 """
 
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -26,6 +28,20 @@ def configure() -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.set_flush_denormal(False)
     torch.set_float32_matmul_precision("highest")
+
+
+@contextmanager
+def accelerator(device: torch.device) -> Iterator[None]:
+    """Allows, on another device than the CPU, kernels that have no deterministic form, inside.
+
+    What is computed so has a numerics id of its own and is compared within a tolerance.
+    """
+    strict = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(strict and device.type == "cpu")
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(strict)
 
 
 def environment() -> Environment:

@@ -1,6 +1,7 @@
 """SGD and Adam over flat vectors: a step is a few operations, however many layers there are.
 
-`step` moves `weights` in place along `gradient`, which it may overwrite.
+`step` moves `weights` in place along `gradient`, which it may overwrite.  With a client's vector in
+each row, `keep` forgets the moments of the rows beyond the first so many.
 """
 
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from torch import Tensor
 from fedplat import check
 from fedplat.types import TrainSettings
 
-Vector = Float32[Tensor, " dim"]
+Vector = Float32[Tensor, "*clients dim"]
 
 
 @dataclass(slots=True)
@@ -31,6 +32,9 @@ class Sgd:
                 self.velocity.mul_(self.momentum).add_(gradient)
             gradient = self.velocity
         weights.add_(gradient, alpha=-self.lr)
+
+    def keep(self, rows: int) -> None:
+        self.velocity = None if self.velocity is None else self.velocity[:rows]
 
 
 @dataclass(slots=True)
@@ -58,6 +62,10 @@ class Adam:
         self.second.mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
         denominator = self.second.sqrt().div_(sqrt(1 - self.beta2**self.steps)).add_(self.epsilon)
         weights.addcdiv_(self.first, denominator, value=-self.lr / (1 - self.beta1**self.steps))
+
+    def keep(self, rows: int) -> None:
+        self.first = None if self.first is None else self.first[:rows]
+        self.second = None if self.second is None else self.second[:rows]
 
 
 Optimizer = Sgd | Adam

@@ -54,7 +54,7 @@ class TorchLearner:
         check_settings(settings)
         self.settings = settings
         self._recipe = (factory, settings, task, seed)
-        self._task = tasks.BY_KIND[task]
+        self.task = tasks.BY_KIND[task]
         with seeded(rng.derive(seed, "model")):
             self._bound = BoundModule(factory())
         self._initial = self._bound.read()
@@ -93,7 +93,7 @@ class TorchLearner:
         return Trained(params, steps, {"train_loss": train_loss})
 
     def _steps(self, request: LocalTraining, data: Dataset, seed: int, steps: int) -> Mean:
-        bound, task, size = self._bound, self._task, self.settings.batch_size
+        bound, task, size = self._bound, self.task, self.settings.batch_size
         rule = _StepRule(self.settings, request, bound)
         step, total, seen = 0, 0.0, 0
         for order in epoch_orders(len(data), size, steps, seed):
@@ -124,12 +124,12 @@ class TorchLearner:
         with torch.inference_mode():
             try:
                 parts = [
-                    self._task.metrics(self._bound.module(inputs), targets)
+                    self.task.metrics(self._bound.module(inputs), targets)
                     for inputs, targets in _chunks(data, first, last)
                 ]
             except ValueError as error:
                 raise diverged(0, "the loss of an evaluation") from error
-        return merge([self._task.nothing(), *parts])
+        return merge([self.task.nothing(), *parts])
 
 
 def _batches(
