@@ -17,6 +17,7 @@ from fedplat.protocols import (
     Algorithm,
     Broadcast,
     ClientResult,
+    Learner,
     LocalTraining,
     ServerState,
     Trained,
@@ -115,7 +116,7 @@ class Federation:
     """Every client takes part in every round, unless `cohorts` says who does."""
 
     algorithm: Algorithm
-    learner: Quadratic
+    learner: Learner
     clients: Sequence[ClientData]
     seed: int = 1
     cohorts: Sequence[Sequence[int]] | None = None
@@ -123,7 +124,9 @@ class Federation:
     results: list[ClientResult] = field(default_factory=list)
 
     def run(self, rounds: int) -> ServerState:
-        state = self.algorithm.init(self.learner.initial())
+        initial = self.learner.initial()
+        shared = initial.layout.where(lambda spec: spec.role not in self.algorithm.personal)
+        state = self.algorithm.init(initial.select(shared))
         for round_id in range(1, rounds + 1):
             state = self.round(state, round_id)
         return state
