@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any, Protocol, TextIO, runtime_checkable
 
 from rich.console import Console
+from rich.live import Live
+from rich.text import Text
 
 from fedplat.telemetry import readable
 from fedplat.telemetry.panel import panel
@@ -32,7 +34,7 @@ def for_terminal(as_json: bool, out: TextIO | None = None, err: TextIO | None = 
     if as_json:
         return JsonLines(out)
     if Console(file=err).is_terminal:
-        return LiveDisplay(Console(file=err), Console(file=out, highlight=False))
+        return LiveDisplay(Console(file=err), Console(file=out))
     return PlainLines(out, err)
 
 
@@ -68,7 +70,7 @@ class PlainLines:
             case Warned():
                 self._say(f"warning: {known.text}")
             case Finished():
-                Console(file=self._out, highlight=False).print(summary(self._progress))
+                Console(file=self._out).print(summary(self._progress), soft_wrap=True)
                 self._out.flush()
 
     def close(self) -> None:
@@ -86,8 +88,6 @@ class LiveDisplay:
     """
 
     def __init__(self, err: Console, out: Console) -> None:
-        from rich.live import Live
-
         self._err, self._out = err, out
         self._progress = Progress()
         self._live = Live(console=err, auto_refresh=False)
@@ -97,12 +97,12 @@ class LiveDisplay:
         known = parse(record)
         self._progress = self._progress.after(known)
         if isinstance(known, Warned):
-            self._err.print(f"[yellow]warning[/] {_escaped(known.text)}", highlight=False)
+            self._err.print(Text.assemble(("warning", "yellow"), f" {known.text}"))
         if isinstance(known, Started | Round):
             self._live.update(panel(self._progress), refresh=True)
         if isinstance(known, Finished):
             self._live.stop()
-            self._out.print(summary(self._progress))
+            self._out.print(summary(self._progress), soft_wrap=True)
 
     def close(self) -> None:
         """Leaves the panel as it is and gives the terminal back; safe to call twice."""
@@ -141,9 +141,3 @@ def round_line(record: Round, num_rounds: int) -> str:
         mishaps({"dropped": record.dropped, "late": record.late, "refused": record.refused}),
     ]
     return "  ".join(columns).rstrip()
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)

@@ -41,7 +41,7 @@ def _bar(progress: Progress) -> Table:
     row.add_column(no_wrap=True, style="dim")
     left = progress.last.eta_s if progress.last else None
     row.add_row(
-        ProgressBar(total=max(total, 1), completed=now, width=40),
+        ProgressBar(total=max(total, 1), completed=now, width=40, complete_style="blue"),
         Text.assemble("round ", (f"{now}", "bold"), f"/{total}"),
         "" if left is None or now == total else f"{readable.clock(left)} left",
     )
@@ -53,6 +53,7 @@ def _facts(progress: Progress) -> Table:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(no_wrap=True, min_width=9)
     table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, style="dim")
     table.add_row(*_score(progress))
     losses = list(progress.losses)
     table.add_row(
@@ -77,13 +78,12 @@ def _facts(progress: Progress) -> Table:
     return table
 
 
-def _score(progress: Progress) -> tuple[str, Text, Text]:
+def _score(progress: Progress) -> tuple[str, Text, Text, str]:
     values = [value for _, value in progress.scores]
     now = values[-1] if values else None
     trend = Text(readable.sparkline(values), style="green")
     shown = readable.number if progress.is_regression else readable.percent
-    if progress.best is not None:
-        at, best = progress.best
-        trend.append(f"  best {shown(best)} in round {at}", style="dim")
+    best = "" if progress.best is None else f"best {shown(progress.best[1])}"
+    where = "" if progress.best is None else f" in round {progress.best[0]}"
     name = "rmse" if progress.is_regression else "accuracy"
-    return name, Text(shown(now), style="bold green"), trend
+    return name, Text(shown(now), style="bold green"), trend, best + where

@@ -1,6 +1,5 @@
 """The last words of a run: its figures, the digest, the gain over baselines, and where it lies."""
 
-from rich.table import Table
 from rich.text import Text
 
 from fedplat.telemetry import readable
@@ -8,30 +7,27 @@ from fedplat.telemetry.progress import Progress, is_regression, score_of
 from fedplat.telemetry.records import Baseline, Finished
 
 
-def summary(progress: Progress) -> Table:
-    """Draws the table that stands below a finished run; empty before its end."""
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
+def summary(progress: Progress) -> Text:
+    """Writes the lines that stand below a finished run; empty before its end."""
     finished = progress.finished
     if finished is None:
-        return table
+        return Text()
     if is_regression(finished):
-        table.add_row("rmse", Text(readable.number(finished.rmse), style="bold"))
+        lines = [_line("rmse", readable.number(finished.rmse), "bold green")]
     else:
-        table.add_row("accuracy", Text(readable.percent(finished.accuracy), style="bold green"))
+        lines = [_line("accuracy", readable.percent(finished.accuracy), "bold green")]
     for baseline in progress.baselines:
-        table.add_row(baseline.name.replace("_", "-"), against(baseline, finished))
-    table.add_row("loss", readable.number(finished.loss))
-    table.add_row("rounds", _rounds(finished))
-    table.add_row(
-        "traffic",
-        f"↑ {readable.size(finished.bytes_up)}  ↓ {readable.size(finished.bytes_down)}",
-    )
-    table.add_row("digest", finished.digest or readable.NOTHING)
+        lines.append(_line(baseline.name.replace("_", "-"), against(baseline, finished)))
+    sent = f"↑ {readable.size(finished.bytes_up)}  ↓ {readable.size(finished.bytes_down)}"
+    lines += [
+        _line("loss", readable.number(finished.loss)),
+        _line("rounds", _rounds(finished)),
+        _line("traffic", sent),
+        _line("digest", finished.digest or readable.NOTHING),
+    ]
     if finished.run:
-        table.add_row("run", Text(finished.run))
-    return table
+        lines.append(_line("run", finished.run))
+    return Text("\n").join(lines)
 
 
 def against(baseline: Baseline, finished: Finished) -> str:
@@ -49,3 +45,7 @@ def against(baseline: Baseline, finished: Finished) -> str:
 def _rounds(finished: Finished) -> str:
     took = "" if finished.seconds is None else f" in {readable.duration(finished.seconds)}"
     return f"{readable.count(finished.rounds)}{took}"
+
+
+def _line(name: str, value: str, style: str = "") -> Text:
+    return Text.assemble((f"{name:<12}", "dim"), (value, style))

@@ -149,13 +149,13 @@ def evaluation(rng, number, clients, centre, model, regression=False):
         value = centre + rng.gauss(0, 0.04) - max(0, rng.gauss(0, 0.05))
         value = abs(value) if regression else max(0.0, min(1.0, value))
         values[client(index)] = {key: value, "loss": 1.2 - value, "samples": rng.randint(8, 60)}
-    ordered = sorted((one[key] for one in values.values()), reverse=regression)
+    ordered = sorted(one[key] for one in values.values())
     return {
         **{"event": "evaluation", "round": number, "split": "test", "model": model},
         "clients": values,
-        "mean": sum(ordered) / len(ordered) if ordered else None,
-        "p10": ordered[len(ordered) // 10] if ordered else None,
-        "worst": ordered[0] if ordered else None,
+        "mean": None if regression else sum(ordered) / len(ordered),
+        "p10": None if regression else ordered[len(ordered) // 10],
+        "worst": None if regression else ordered[0],
     }
 
 

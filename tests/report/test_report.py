@@ -181,6 +181,7 @@ def test_a_run_that_is_evaluated_now_and_then_draws_those_rounds(tmp_path):
 def test_a_regression_speaks_of_rmse(tmp_path):
     read = outline(tmp_path, regression=True, rounds=5)
     assert "RMSE over clients" in read.text
+    assert "90th percentile" in read.text
     assert "Samples of the clients" in read.text
     assert "ccuracy" not in read.text
 
@@ -217,6 +218,21 @@ def test_a_folder_without_scenario_and_environment(tmp_path):
 def test_rounds_that_were_run_again_after_a_resume_count_once(tmp_path):
     lines = list(records(rounds=5, federated=False))
     assert "5 of 5" in outline(tmp_path, lines=[*lines[:-4], *lines[3:]]).text
+
+
+def test_a_personalised_run_tells_its_own_accuracy_from_the_global_one(tmp_path):
+    lines = list(records(rounds=3, personal=True))
+    lines[-1]["accuracy"] = 0.99
+    read = outline(tmp_path, lines=lines)
+    assert "Accuracy 99.00 % clients' own models; global" in read.text
+    assert "+1.80 pt" in read.text
+
+
+def test_a_warning_that_a_resumed_run_repeats_is_shown_once(tmp_path):
+    told = {"event": "warning", "text": "participation is low"}
+    lines = list(records(rounds=2, federated=False))
+    read = outline(tmp_path, lines=[lines[0], told, *lines[1:3], lines[0], told, *lines[3:]])
+    assert read.text.count("participation is low") == 1
 
 
 def test_what_the_reader_should_mind_is_said(tmp_path):

@@ -179,3 +179,10 @@ def test_the_display_is_chosen_by_the_flag_and_by_the_terminal(monkeypatch):
     display = for_terminal(False, stream(), stream())
     assert isinstance(display, LiveDisplay)
     display.close()
+
+
+def test_the_summary_has_no_blanks_at_line_ends_and_wraps_no_folder():
+    folder = "runs/" + "long-" * 40
+    out, _ = plain([STARTED, *ROUNDS, *BASELINES, {**FINISHED, "run": folder}])
+    assert folder in out
+    assert all(line == line.rstrip() for line in out.splitlines())

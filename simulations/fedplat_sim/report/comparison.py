@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from fedplat.errors import ConfigError
 from fedplat.telemetry import readable
-from fedplat.telemetry.records import Evaluation
 from fedplat_sim.report import curves, facts
 from fedplat_sim.report.cards import section
 from fedplat_sim.report.markup import Child, Html, element, table
 from fedplat_sim.report.page import document, notes
 from fedplat_sim.report.run import Run
+from fedplat_sim.report.spread import Spread, spread_of
 
 ABSENT = "–"
 
@@ -70,8 +70,8 @@ def _columns(regression: bool) -> list[Column]:
         Column(what, lambda run: run.score, show, better),
         Column(f"best {what}", lambda run: run.best[1] if run.best else None, show, better),
         Column("loss", lambda run: run.loss, readable.number, min),
-        Column("worst client", lambda run: _spread(run, "worst"), show, better),
-        Column("10th percentile", lambda run: _spread(run, "p10"), show, better),
+        Column("worst client", lambda run: _spread(run).worst, show, better),
+        Column("worst tenth", lambda run: _spread(run).tail, show, better),
         Column("rounds", lambda run: len(run.rounds), _whole),
         Column("sent up", lambda run: run.bytes_up, _size, min),
         Column("sent down", lambda run: run.bytes_down, _size, min),
@@ -79,13 +79,9 @@ def _columns(regression: bool) -> list[Column]:
     ]
 
 
-def _spread(run: Run, which: str) -> float | None:
+def _spread(run: Run) -> Spread:
     found = run.last_evaluation("personal") or run.last_evaluation("global")
-    return None if found is None else _of(found, which)
-
-
-def _of(evaluation: Evaluation, which: str) -> float | None:
-    return evaluation.worst if which == "worst" else evaluation.p10
+    return spread_of(found) if found else Spread(None, None, None)
 
 
 def _marked(column: Column, values: Sequence[float | None], index: int) -> Child:

@@ -25,6 +25,7 @@ from fedplat_sim.report.drawing import (
     y_axis,
 )
 from fedplat_sim.report.run import Run
+from fedplat_sim.report.spread import spread_of
 
 Points = Sequence[tuple[float, float]]
 BASELINE_COLOURS = {"central": VIOLET, "local_only": ORANGE}
@@ -52,7 +53,7 @@ def quality(run: Run) -> Card | None:
         return None
     show = readable.number if run.is_regression else readable.percent
     what = "RMSE" if run.is_regression else "Accuracy"
-    lines = [Line(f"federation {show(run.score)}", BLUE, run.scores)]
+    lines = [Line(f"federation {show(run.scores[-1][1])}", BLUE, run.scores)]
     for baseline in run.baselines:
         score, colour = score_of(baseline), BASELINE_COLOURS.get(baseline.name, MUTED)
         if score is not None:
@@ -83,10 +84,12 @@ def clients_over_rounds(run: Run) -> Card | None:
     found = [one for one in run.evaluations if one.model == "global" and one.split == "test"]
     if len(found) < 2:
         return None
+    spreads = [(one.round, spread_of(one)) for one in found]
+    tail = spreads[-1][1].tail_name
     lines = [
-        Line("mean", BLUE, [(one.round, one.mean) for one in found if one.mean is not None]),
-        Line("10th percentile", ORANGE, [(o.round, o.p10) for o in found if o.p10 is not None]),
-        Line("worst", RED, [(o.round, o.worst) for o in found if o.worst is not None]),
+        Line("mean", BLUE, [(at, one.mean) for at, one in spreads if one.mean is not None]),
+        Line(tail, ORANGE, [(at, one.tail) for at, one in spreads if one.tail is not None]),
+        Line("worst", RED, [(at, one.worst) for at, one in spreads if one.worst is not None]),
     ]
     what = "RMSE" if run.is_regression else "Accuracy"
     note = "the global model on every client's own test split"

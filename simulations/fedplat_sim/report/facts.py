@@ -75,8 +75,12 @@ def flat(nested: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     return found
 
 
-def warnings(run: Run) -> Iterator[str]:
+def warnings(run: Run) -> list[str]:
     """What the reader should mind: what was warned of, and what the figures show by themselves."""
+    return list(dict.fromkeys(_warnings(run)))  # a resumed run warns again
+
+
+def _warnings(run: Run) -> Iterator[str]:
     for warned in run.warned:
         yield f"round {warned.round}: {warned.text}" if warned.round else warned.text
     if not run.finished:
@@ -96,11 +100,13 @@ def warnings(run: Run) -> Iterator[str]:
 
 
 def _score(run: Run) -> Tile:
-    if run.is_regression:
-        best = f"best {readable.number(run.best[1])}, round {run.best[0]}" if run.best else ""
-        return "RMSE", readable.number(run.score), best
-    best = f"best {readable.percent(run.best[1])}, round {run.best[0]}" if run.best else ""
-    return "Accuracy", readable.percent(run.score), best
+    show = readable.number if run.is_regression else readable.percent
+    what = "RMSE" if run.is_regression else "Accuracy"
+    if run.best is None:
+        return what, show(run.score), ""
+    if run.last_evaluation("personal"):
+        return what, show(run.score), f"clients' own models; global {show(run.scores[-1][1])}"
+    return what, show(run.score), f"best {show(run.best[1])}, round {run.best[0]}"
 
 
 def _gain(run: Run, baseline: Baseline) -> Tile:

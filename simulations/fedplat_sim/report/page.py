@@ -18,7 +18,7 @@ def page(run: Run) -> str:
     return document(
         run.name,
         _header(run),
-        notes(list(facts.warnings(run))),
+        notes(facts.warnings(run)),
         section("Learning", [curves.quality(run), curves.loss(run)]),
         section("Clients", [
             population.distribution(run, "global"),

@@ -25,6 +25,7 @@ from fedplat_sim.report.drawing import (
     tick_percent,
 )
 from fedplat_sim.report.run import Run
+from fedplat_sim.report.spread import spread_of
 
 GOLDEN = 0.6180339887498949  # multiples of it, modulo 1, spread evenly: jitter without chance
 ANNOTATED = 12  # a matrix of up to as many clients has its numbers written in
@@ -39,9 +40,7 @@ def distribution(run: Run, model: str) -> Card | None:
     if not len(values):
         return None
     show = readable.percent if percent else readable.number
-    marks = [("mean", evaluation.mean, INK), ("10th percentile", evaluation.p10, ORANGE)]
-    marks.append(("worst", evaluation.worst, RED))
-    known = [(name, value, colour) for name, value, colour in marks if value is not None]
+    known = _marks(evaluation)
     colour = BLUE if model == "global" else GREEN
 
     def paint(axes: Axes) -> None:
@@ -99,6 +98,16 @@ def short(client: str) -> str:
     """A client's number without the zeros that pad it; another name as it is."""
     head, _, digits = client.rpartition("-")
     return str(int(digits)) if head == "client" and digits.isdecimal() else client[:12]
+
+
+def _marks(evaluation: Evaluation) -> list[tuple[str, float, str]]:
+    spread = spread_of(evaluation)
+    marks = [
+        ("mean", spread.mean, INK),
+        (spread.tail_name, spread.tail, ORANGE),
+        ("worst", spread.worst, RED),
+    ]
+    return [(name, value, colour) for name, value, colour in marks if value is not None]
 
 
 def _values(evaluation: Evaluation) -> tuple[np.ndarray, bool]:
