@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from fedplat import aggregators, algorithms, codecs, data, rng
 from fedplat.config.app import load_app
@@ -14,7 +15,7 @@ from fedplat.learning import models
 from fedplat.learning.byo import AppLearner
 from fedplat.learning.torch_learner import TorchLearner
 from fedplat.protocols import Algorithm, FoldRule, Learner
-from fedplat.runtime.client_work import ClientWork
+from fedplat.runtime.client_work import SURVEYED, ClientWork
 from fedplat.types import ClientId, Dataset, client_id
 
 LOW_PARTICIPATION = 0.1
@@ -48,7 +49,16 @@ def build(scenario: Scenario) -> Parts:
     learner = _learner(scenario, loaded.train)
     cargo = Cargo(algorithm, codecs.build(scenario.codec), learner.initial())
     _refuse_what_can_not_work(scenario, algorithm, learner, cargo)
-    work = ClientWork(cargo, learner, shards, scenario.training, scenario.seed, loaded.test)
+    is_open = scenario.evaluation.test
+    work = ClientWork(
+        cargo,
+        learner,
+        shards,
+        scenario.training,
+        scenario.seed,
+        central=loaded.test if is_open else None,
+        surveyed=SURVEYED if is_open else ("validation",),
+    )
     return Parts(
         scenario=scenario,
         plan=_plan(scenario, shards),
@@ -62,7 +72,7 @@ def build(scenario: Scenario) -> Parts:
 
 def _learner(scenario: Scenario, train: Dataset) -> Learner:
     if scenario.app is not None:
-        return AppLearner(load_app(scenario.app), scenario.training, scenario.seed)
+        return AppLearner(load_app(Path(scenario.app)), scenario.training, scenario.seed)
     options = dict(scenario.model or {})
     name = options.pop("name")
     factory = partial(

@@ -85,6 +85,14 @@ class EvaluationConfig(_Frozen):
     """How many clients evaluate; all where it is not given."""
     baselines: tuple[Literal["central", "local_only"], ...] = ()
     """What the same model reaches otherwise, printed beside the run."""
+    test: bool = True
+    """Whether test data are read at all; `false` while something is still being chosen."""
+
+    @model_validator(mode="after")
+    def _closed(self) -> "EvaluationConfig":
+        if self.baselines and not self.test:
+            raise ValueError("baselines are measured on the test set, which `test = false` closes")
+        return self
 
 
 class Scenario(_Frozen):

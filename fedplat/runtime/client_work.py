@@ -93,6 +93,7 @@ class ClientWork:
     settings: TrainSettings
     seed: int
     central: Dataset | None = None
+    surveyed: tuple[Split, ...] = SURVEYED
     _decoded: dict[Digest, tuple[Params, Tensors]] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -164,7 +165,7 @@ class ClientWork:
             models["global"] = broadcast.params
         metrics = {}
         for model, params in models.items():
-            for split in SURVEYED if params is not None else ():
+            for split in self.surveyed if params is not None else ():
                 found = self.placed(task).evaluate(cast(Params, params), data.split(split))
                 metrics |= {f"{model}/{split}/{name}": mean for name, mean in found.items()}
         return Done(metrics)

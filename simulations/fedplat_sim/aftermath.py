@@ -35,6 +35,8 @@ def cross_evaluation(
     parts: Parts, states: StateStore, broadcast: Digest, payload: memoryview
 ) -> Iterator[Record]:
     """Each client's personal model on each client's test split, where the algorithm makes such."""
+    if "test" not in parts.work.surveyed:
+        return
     work, round_id = parts.work, parts.plan.rounds
     clients = [client_id(i) for i in range(min(parts.scenario.clients.count, MOST_CROSSED))]
     given = work.broadcast(broadcast, payload, round_id)

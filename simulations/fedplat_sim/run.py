@@ -68,16 +68,21 @@ class Options:
 
 
 def run(
-    scenario: Scenario, options: Options = Options(), subscribers: Sequence[Subscriber] = ()
+    scenario: Scenario,
+    options: Options = Options(),
+    subscribers: Sequence[Subscriber] = (),
+    parts: Parts | None = None,
 ) -> Result:
     """Runs `scenario` to its end and tells `subscribers` every record.
+
+    `parts` are the scenario's, where somebody has built them already.
 
     Raises: ConfigError and DataError before round 1; RoundError, if a round can not finish;
     InterruptedRunError after Ctrl-C, once what was in progress is safe on disk.
     """
     started = perf_counter()
     numerics.configure()
-    parts = build(scenario)
+    parts = parts or build(scenario)
     with ExitStack() as stack:
         stores, run_folder = _open_stores(scenario, options, stack)
         executor = _executor(parts, stores, options)
