@@ -57,12 +57,11 @@ class Scaffold:
         if samples == 0:
             return idle(broadcast, state, {"control": zeros})
         trained = yield from train(LocalTraining(broadcast.params, correction=common - own))
-        steps = sgd.effective_steps(broadcast.settings, trained.steps)
-        if steps == 0:
-            return idle(broadcast, state, {"control": zeros})
         result = learned(broadcast, trained, weight=1.0)
-        descent = result.update[: len(zeros)] / (steps * broadcast.settings.lr)
-        change = -common - descent
+        steps = sgd.effective_steps(broadcast.settings, trained.steps)
+        change = zeros
+        if steps > 0:
+            change = -common - result.update[: len(zeros)] / (steps * broadcast.settings.lr)
         return replace(result, extras={"control": change}, state=State({"control": own + change}))
 
     def server(self, state: ServerState, aggregate: Aggregate) -> ServerState:
