@@ -19,8 +19,7 @@ def key_figures(run: Run) -> list[Tile]:
         tiles.append(("Loss", readable.number(run.loss), "on the test set"))
     tiles.append(("Rounds", f"{len(run.rounds)} of {run.planned_rounds}", _pace(run)))
     tiles += _clients(run)
-    tiles.append(("Sent up", readable.size(run.bytes_up), _per_round(run.bytes_up, run)))
-    tiles.append(("Sent down", readable.size(run.bytes_down), _per_round(run.bytes_down, run)))
+    tiles.append(_traffic(run))
     if run.seconds is not None:
         tiles.append(("Time", readable.duration(run.seconds), _virtual(run)))
     return tiles
@@ -84,7 +83,7 @@ def _warnings(run: Run) -> Iterator[str]:
     for warned in run.warned:
         yield f"round {warned.round}: {warned.text}" if warned.round else warned.text
     if not run.finished:
-        yield f"The run is not finished; go on with: fedplat sim run --resume {run.folder.name}"
+        yield "The run is not finished; to go on with it: fedplat sim run --resume FOLDER"
     if not run.scenario_text:
         yield "There is no scenario.toml in the run's folder."
     if run.rounds and not run.scores:
@@ -138,8 +137,9 @@ def _pace(run: Run) -> str:
     return f"{readable.duration(run.seconds / len(run.rounds))} a round"
 
 
-def _per_round(total: int, run: Run) -> str:
-    return f"{readable.size(round(total / len(run.rounds)))} a round" if run.rounds else ""
+def _traffic(run: Run) -> Tile:
+    up, down = readable.size(run.bytes_up), readable.size(run.bytes_down)
+    return "Bytes sent", readable.size(run.bytes_up + run.bytes_down), f"{up} up, {down} down"
 
 
 def _virtual(run: Run) -> str:

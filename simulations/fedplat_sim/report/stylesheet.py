@@ -22,7 +22,7 @@ h3 {{ font-size: 15px; margin: 0; }}
 .badge {{ font-size: 13px; font-weight: 600; padding: 2px 10px; border-radius: 99px;
   color: var(--good); border: 1px solid currentColor; }}
 .badge.warn {{ color: var(--warn); }}
-.tiles {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(180px, 1fr)); gap: 12px;
+.tiles {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(220px, 1fr)); gap: 12px;
   margin: 24px 0 12px; padding: 0; }}
 .tile, .card, .notes, .facts, details {{ background: var(--card); border: 1px solid var(--line);
   border-radius: 12px; }}
