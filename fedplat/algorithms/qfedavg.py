@@ -11,7 +11,7 @@ from fedplat import check
 from fedplat.algorithms import sgd
 from fedplat.algorithms.program import evaluate, train
 from fedplat.algorithms.update import advance, idle, learned, mean_step, scaled
-from fedplat.errors import RoundError
+from fedplat.errors import TrainingError
 from fedplat.params import Params
 from fedplat.protocols import (
     Aggregate,
@@ -36,7 +36,7 @@ class QFedAvg:
 
     Guarantees: at q = 0 the plain mean of the updates.
     Edge cases: a client with F = 0 counts nothing unless q = 0; if all have, the model stays.
-    Raises: RoundError, if the learner gives no loss or a negative one.
+    Raises: TrainingError, if the learner gives no loss, or a negative one, or F^q is too large.
     Source: Li et al. 2020, "Fair Resource Allocation in Federated Learning", Algorithm 2.
     arXiv:1905.10497   Deviates: numerator and denominator are both divided by L, which changes
     nothing but keeps the update in the model's own scale; the paper samples clients in proportion
@@ -83,7 +83,7 @@ class QFedAvg:
 def _loss(metrics: Metrics, round_id: int) -> float:
     loss = metrics["loss"].value if "loss" in metrics else None
     if loss is None or loss < 0:
-        raise RoundError(round_id=round_id, reason=f"q-FedAvg needs a loss >= 0, got {loss}")
+        raise _refused(round_id, f"q-FedAvg needs a loss >= 0, got {loss}")
     return loss
 
 
@@ -91,5 +91,8 @@ def _power(loss: float, q: float, round_id: int) -> float:
     try:
         return math.pow(loss, q)
     except OverflowError:
-        reason = f"q-FedAvg can not hold {loss} to the power {q}: lower q"
-        raise RoundError(round_id=round_id, reason=reason) from None
+        raise _refused(round_id, f"{loss} to the power {q} is too large: lower q") from None
+
+
+def _refused(round_id: int, reason: str) -> TrainingError:
+    return TrainingError(round_id=round_id, client="?", stage="evaluation", reason=reason)

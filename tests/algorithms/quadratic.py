@@ -24,6 +24,17 @@ from fedplat.protocols import (
 )
 from fedplat.types import ClientData, Dataset, Mean, Metrics, State, TensorSpec, TrainSettings
 
+# the keys without defaults, which a part has to give
+REQUIRED = {
+    "ditto": {"lam": 0.1},
+    "fedadagrad": {"server_lr": 0.1},
+    "fedadam": {"server_lr": 0.1},
+    "feddyn": {"alpha": 0.1},
+    "fedprox": {"mu": 0.1},
+    "fedrep": {"head_epochs": 1},
+    "fedyogi": {"server_lr": 0.1},
+    "qfedavg": {"q": 1.0},
+}
 PLAIN = Layout.of([TensorSpec("w", torch.float32, (2,))])
 ROLES = Layout.of(
     [

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from quadratic import PLAIN, STATISTICS, Federation, Quadratic, samples
+from quadratic import PLAIN, REQUIRED, STATISTICS, Federation, Quadratic, samples
 
 from fedplat.algorithms import BY_NAME, build
 from fedplat.algorithms.fedavg import FedAvg
@@ -114,18 +114,6 @@ def test_an_unknown_key_is_refused_with_the_nearest_one():
 def test_a_senseless_server_rate_is_refused(value):
     with pytest.raises(ConfigError, match="algorithm fedavg"):
         build({"name": "fedavg", "server_lr": value})
-
-
-REQUIRED = {
-    "ditto": {"lam": 0.1},
-    "fedadagrad": {"server_lr": 0.1},
-    "fedadam": {"server_lr": 0.1},
-    "feddyn": {"alpha": 0.1},
-    "fedprox": {"mu": 0.1},
-    "fedrep": {"head_epochs": 1},
-    "fedyogi": {"server_lr": 0.1},
-    "qfedavg": {"q": 1.0},
-}
 
 
 @pytest.mark.parametrize("name", BY_NAME)
