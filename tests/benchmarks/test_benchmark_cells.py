@@ -74,7 +74,8 @@ def test_the_answer_is_the_last_json_object_among_other_output(tmp_path):
 def test_the_peak_counts_the_memory_of_children_too(tmp_path):
     script = (
         "import subprocess, sys\n"
-        "subprocess.run([sys.executable, '-c', \"import time; b = b'x' * 80_000_000; time.sleep(1.5)\"])\n"
+        "child = \"import time; b = b'x' * 80_000_000; time.sleep(1.5)\"\n"
+        "subprocess.run([sys.executable, '-c', child])\n"
         "print('{}')"
     )
     measured = run(script, cwd=tmp_path)
