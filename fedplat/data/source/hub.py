@@ -23,7 +23,8 @@ class Hub:
     """Reads a data set of the Hugging Face hub, named `hf:NAME` in a scenario.
 
     `inputs` is the column of images or of number lists, `label` that of the targets, `group` that
-    of the natural owner.  Downloads once; after that the hub's own cache answers.
+    of the natural owner.  With `test_fraction` the test set is cut from the training split and
+    `test_split` is not read.  Downloads once; after that the hub's own cache answers.
 
     Shapes: inputs (samples, channels, height, width) in [0, 1] for images, else (samples, *dims).
     """
@@ -34,7 +35,7 @@ class Hub:
     label: str = "label"
     group: str | None = None
     train_split: str = "train"
-    test_split: str | None = "test"
+    test_split: str = "test"
     task: TaskKind = "classification"
     normalize: tuple[float, float] | None = None
     test_fraction: float | None = None
@@ -47,7 +48,7 @@ class Hub:
         source = _open(self.dataset, self.subset, self.train_split)
         train = self._samples(source, self.train_split)
         test = None
-        if self.test_fraction is None and self.test_split is not None:
+        if self.test_fraction is None:
             test = self._samples(source, self.test_split)
         classes = _classes(_split(source, self.train_split, self.dataset), self.label)
         name = f"Hugging Face data set {self.dataset}"
