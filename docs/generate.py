@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).parent
+NOT_OURS = {"install_completion", "show_completion", "help"}
 HEAD = "<!-- Written by `make docs` from the code; do not edit. -->\n\n"
 
 # key in a scenario, where its names stand, parameters that fedplat gives and a scenario does not
@@ -164,7 +165,7 @@ def cli_page() -> str:
     text += "code means: [errors.md](errors.md).\n"
     for path, command in _commands("fedplat", typer.main.get_command(cli)):
         text += f"\n## `{path}`\n\n{_help(command)}\n"
-        shown = [one for one in command.params if not getattr(one, "hidden", False)]
+        shown = [one for one in command.params if one.name not in NOT_OURS]
         usage = " ".join([path, *(_usage(one) for one in shown)])
         text += f"\n```text\n{usage}\n```\n"
         rows = [(f"`{_names(one)}`", _meaning(one)) for one in shown]
@@ -186,22 +187,28 @@ def _commands(path: str, command: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _help(command: Any) -> str:
+    """A command's help; its examples as a block that keeps its lines."""
     text = inspect.cleandoc(command.help or command.short_help or "").replace("\b\n", "")
-    return text.replace("\f", "").strip()
+    paragraphs = re.split(r"\n\s*\n", text.replace("\f", "").strip())
+    return "\n\n".join(map(_fenced_example, paragraphs))
+
+
+def _fenced_example(paragraph: str) -> str:
+    match = re.match(r"Examples?:\s*(.*)", paragraph, re.DOTALL)
+    return f"```console\n{textwrap.dedent(match[1])}\n```" if match else paragraph
 
 
 def _usage(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
-        name = parameter.human_readable_name.upper().strip("[]")
-        name += "…" if parameter.nargs == -1 else ""
+        name = _names(parameter) + ("…" if parameter.nargs == -1 else "")
         return name if parameter.required else f"[{name}]"
-    value = "" if parameter.is_flag else f" {parameter.name.upper()}"
+    value = "" if parameter.is_flag else f" {parameter.metavar or parameter.name.upper()}"
     return f"{parameter.opts[0]}{value}" if parameter.required else f"[{parameter.opts[0]}{value}]"
 
 
 def _names(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
-        return parameter.human_readable_name.upper().strip("[]")
+        return (parameter.metavar or parameter.name).upper()
     return ", ".join([*parameter.opts, *parameter.secondary_opts])
 
 
