@@ -5,7 +5,7 @@ aside): ids are made when they are drawn, and drawing is Floyd's, never a shuffl
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Protocol, runtime_checkable
 
@@ -62,6 +62,14 @@ class Population:
         return int(digits) < self.count and client == client_id(int(digits))
 
 
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """What a sampler may know of a federation: who is registered, and how many samples each has."""
+
+    registered: Registered
+    samples: Samples
+
+
 @runtime_checkable
 class Sampler(Protocol):
     """Draws `ask` clients without replacement, in ClientId order; fewer, if fewer can be asked."""
@@ -75,12 +83,13 @@ class Sampler(Protocol):
 class Uniform:
     """Every set of `ask` clients is as likely as any other."""
 
-    population: Registered
+    clients: Clients
 
     def __call__(
         self, ask: int, round_id: int, time_s: float, generator: np.random.Generator
     ) -> tuple[ClientId, ...]:
-        return _named(self.population, floyd(ask, len(self.population), generator))
+        registered = self.clients.registered
+        return _named(registered, floyd(ask, len(registered), generator))
 
 
 @dataclass(frozen=True)
@@ -91,8 +100,7 @@ class Weighted:
     Raises: ConfigError, if no client has a sample.
     """
 
-    population: Registered
-    samples: Samples
+    clients: Clients
 
     def __post_init__(self) -> None:
         if not self.weights.any():
@@ -100,8 +108,9 @@ class Weighted:
 
     @cached_property
     def weights(self) -> Weights:
-        members = (self.population[index] for index in range(len(self.population)))
-        return np.fromiter((self.samples(client) for client in members), dtype=np.int64)
+        registered = self.clients.registered
+        members = (registered[index] for index in range(len(registered)))
+        return np.fromiter((self.clients.samples(client) for client in members), dtype=np.int64)
 
     @cached_property
     def _bounds(self) -> Weights:
@@ -119,7 +128,7 @@ class Weighted:
                 if len(chosen) < ask:
                     chosen.setdefault(index)
             if len(chosen) == ask:
-                return _named(self.population, chosen)
+                return _named(self.clients.registered, chosen)
             # a few clients hold most of the weight: leave them out instead of drawing them again
             left = self.weights.copy()
             left[list(chosen)] = 0
@@ -130,16 +139,18 @@ class Weighted:
 class Available:
     """Uniform among the clients that a trace says are there; all of them, if they are too few.
 
+    A scenario gives `trace` as a file (CSV or JSON), and `period` to repeat it.
     Raises: ConfigError, if the trace names a client that is not registered.
     """
 
-    population: Registered
+    clients: Clients
     trace: Trace
 
     def __post_init__(self) -> None:
+        registered = self.clients.registered
         for client in self.trace.clients:
-            if client not in self.population:
-                reason = f"names {client!r}, which is none of the {len(self.population)} clients"
+            if client not in registered:
+                reason = f"names {client!r}, which is none of the {len(registered)} clients"
                 raise ConfigError(where="clients.sampler.trace", reason=reason)
 
     def __call__(
@@ -149,7 +160,7 @@ class Available:
         return _named(there, floyd(min(ask, len(there)), len(there), generator))
 
 
-BY_NAME: Mapping[str, type] = {
+BY_NAME: Mapping[str, Callable[..., Sampler]] = {
     "availability": Available,
     "uniform": Uniform,
     "weighted": Weighted,
@@ -207,15 +218,9 @@ def selection(
         fates = Fates(seed=seed, dropout=dropout, stragglers=delay)
     except ValueError as error:
         raise ConfigError(where="clients", reason=str(error)) from error
-    context = {"population": registered, "samples": samples}
-    table = {name: _bound(maker, context) for name, maker in BY_NAME.items()}
+    clients = Clients(registered, samples)
+    table = {name: partial(maker, clients) for name, maker in BY_NAME.items()}
     return Selection(parts.build("clients.sampler", table, sampler), ask, fates, seed)
-
-
-def _bound(maker: type, context: Mapping[str, Any]) -> Callable[..., Sampler]:
-    """`maker` with those of its leading fields filled in that the federation knows."""
-    known = [context[field.name] for field in fields(maker) if field.name in context]
-    return partial(maker, *known)
 
 
 def floyd(ask: int, count: int, generator: np.random.Generator) -> list[int]:

@@ -10,7 +10,7 @@ from fedplat import rng
 from fedplat.engine.availability import Trace
 from fedplat.engine.fates import DELAYS, Exponential, Fates, Fixed, LogNormal
 from fedplat.engine.fates import Uniform as UniformDelay
-from fedplat.engine.sampling import Population, Uniform, Weighted, floyd, selection
+from fedplat.engine.sampling import Clients, Population, Uniform, Weighted, floyd, selection
 from fedplat.errors import ConfigError
 from fedplat.types import client_id
 
@@ -75,7 +75,7 @@ class Counting:
 @pytest.mark.parametrize("count", [100, 10_000, 1_000_000_000])
 def test_a_round_names_only_the_clients_that_it_asks(count):
     population = Counting(count)
-    Uniform(population)(10, 1, 0.0, rng.numpy_generator(1, "test"))
+    Uniform(Clients(population, lambda client: 1))(10, 1, 0.0, rng.numpy_generator(1, "test"))
     assert population.named == 10
 
 
@@ -108,7 +108,7 @@ def plain_weighted(weights, ask, generator):
 
 def test_weighted_draws_like_the_plain_loop():
     weights, rounds = [1, 2, 4, 8], 20_000
-    sampler = Weighted(Population(4), lambda client: weights[int(client[-1])])
+    sampler = Weighted(Clients(Population(4), lambda client: weights[int(client[-1])]))
     ours, plain = rng.numpy_generator(1, "ours"), rng.numpy_generator(1, "plain")
     drawn = Counter(tuple(int(c[-1]) for c in sampler(2, 1, 0.0, ours)) for _ in range(rounds))
     expected = Counter(plain_weighted(weights, 2, plain) for _ in range(rounds))
@@ -217,7 +217,7 @@ def test_a_delay_has_its_distributions_median(delay, median):
     ("rest", "reason"),
     [
         ({"sampler": "uniformly"}, "unknown 'uniformly'; did you mean 'uniform'"),
-        ({"sampler": {"name": "uniform", "population": 3}}, "unknown 'population'; known: none"),
+        ({"sampler": {"name": "uniform", "clients": 3}}, "unknown 'clients'; known: none"),
         ({"sampler": {"name": "availability"}}, "`trace` has no default"),
         ({"ask": 21}, "a round asks 21 clients"),
         ({"ask": 0}, "ask must be a whole number >= 1"),
