@@ -36,6 +36,7 @@ class TorchLearner:
     depends on its arguments alone.  A client's steps, each: the gradient of the mean loss of the
     batch, plus the proximal term (both are the local loss), clipped to `clip_norm`; plus the
     correction; plus weight_decay · w; then the optimizer.  Frozen roles take no part in it.
+    Images are laid out as the module's attribute `memory_format` says, if it has one.
     Normalisation statistics move as the module's forward moves them, whatever the roles.
 
     Guarantees: equal arguments give equal bits, in any process configured by
@@ -58,6 +59,8 @@ class TorchLearner:
         with seeded(rng.derive(seed, "model")):
             self._bound = BoundModule(factory())
         self._initial = self._bound.read()
+        default = torch.contiguous_format
+        self._inputs: torch.memory_format = getattr(self.module, "memory_format", default)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return TorchLearner, self._recipe
@@ -97,7 +100,7 @@ class TorchLearner:
         rule = _StepRule(self.settings, request, bound)
         step, total, seen = 0, 0.0, 0
         for order in epoch_orders(len(data), size, steps, seed):
-            for batch, wanted in _batches(data, order, size):
+            for batch, wanted in _batches(data, order, size, self._inputs):
                 step += 1
                 bound.gradients.zero_()
                 loss = task.loss(bound.module(batch), wanted)
@@ -125,7 +128,7 @@ class TorchLearner:
             try:
                 parts = [
                     self.task.metrics(self._bound.module(inputs), targets)
-                    for inputs, targets in _chunks(data, first, last)
+                    for inputs, targets in _chunks(data, first, last, self._inputs)
                 ]
             except ValueError as error:
                 raise diverged(0, "the loss of an evaluation") from error
@@ -133,13 +136,21 @@ class TorchLearner:
 
 
 def _batches(
-    data: Dataset, order: Int64[Tensor, " used"], size: int
+    data: Dataset, order: Int64[Tensor, " used"], size: int, layout: torch.memory_format
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Gathers an epoch's samples once, on fresh aligned memory, and cuts it into batches."""
     rows = data.inputs.reshape(len(data), -1)  # whole rows are copied four times as fast
-    inputs = rows.index_select(0, order).view(-1, *data.inputs.shape[1:]).split(size)  # type: ignore[no-untyped-call]
+    gathered = rows.index_select(0, order).view(-1, *data.inputs.shape[1:])
+    inputs = _laid_out(gathered, layout).split(size)  # type: ignore[no-untyped-call]
     targets = data.targets[order].split(size)  # type: ignore[no-untyped-call]
     return zip(inputs, targets, strict=True)
+
+
+def _laid_out(inputs: Tensor, layout: torch.memory_format) -> Tensor:
+    """Copies images into the layout; other samples, and the default layout, stay as they are."""
+    if layout == torch.contiguous_format or inputs.dim() != 4:
+        return inputs
+    return torch.empty_like(inputs, memory_format=layout).copy_(inputs)
 
 
 def num_chunks(samples: int) -> int:
@@ -148,11 +159,11 @@ def num_chunks(samples: int) -> int:
 
 
 def _chunks(
-    data: Dataset, first: int, last: int
+    data: Dataset, first: int, last: int, layout: torch.memory_format
 ) -> Iterator[tuple[Shaped[Tensor, "chunk *features"], Shaped[Tensor, "chunk *outputs"]]]:
     """Cuts out the chunks, each on 64 bytes: a misaligned start would choose other kernels."""
     for start in range(first * EVALUATION_CHUNK, last * EVALUATION_CHUNK, EVALUATION_CHUNK):
-        inputs = data.inputs[start : start + EVALUATION_CHUNK].contiguous()
+        inputs = _laid_out(data.inputs[start : start + EVALUATION_CHUNK].contiguous(), layout)
         if inputs.data_ptr() % ALIGNMENT:
             inputs = inputs.clone()
         yield inputs, data.targets[start : start + EVALUATION_CHUNK]

@@ -233,6 +233,29 @@ def test_misaligned_inputs_do_not_matter():
     assert mine == reference
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_module_gets_images_in_the_layout_that_it_asks_for(channels):
+    class Seeing(nn.Module):
+        memory_format = torch.channels_last
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.strides = nn.Conv2d(channels, 3, 4), set()
+
+        def forward(self, images):
+            self.strides.add(images.stride()[1:])
+            return self.layer(images).flatten(1)
+
+    images = torch.randn(20, channels, 4, 4)
+    data = Dataset(images, torch.arange(20) % 3, classes=("a", "b", "c"))
+    ours = TorchLearner(Seeing, TrainSettings(epochs=1, batch_size=8))
+    trained = ours.train(LocalTraining(ours.initial()), data, SEED)
+    metrics = ours.evaluate(trained.params, data)
+    assert ours.module.strides == {(1, 4 * channels, channels)}
+    plain = functional.cross_entropy(ours.module.layer(images).flatten(1), data.targets)
+    assert metrics["loss"].value == pytest.approx(plain.item(), rel=1e-5)
+
+
 def test_results_start_on_64_bytes():
     ours = learner()
     trained = ours.train(LocalTraining(ours.initial()), dataset(), SEED)
