@@ -7,7 +7,14 @@ from fedplat.runtime.executors.process_pool import ProcessPool
 from fedplat.runtime.executors.sequential import Sequential
 from fedplat.runtime.ports import BlobReader, Executor
 
+
+def sequential(work: ClientWork, read: BlobReader, processes: int) -> Executor:
+    """Does one task after another in this process: what the others are measured against."""
+    del processes  # there is only this one
+    return Sequential(work, read)
+
+
 BY_NAME: Mapping[str, Callable[[ClientWork, BlobReader, int], Executor]] = {
-    "sequential": lambda work, read, _: Sequential(work, read),
+    "sequential": sequential,
     "process_pool": ProcessPool,
 }
