@@ -94,6 +94,7 @@ def test_another_seed_gives_another_split(name):
     assert any(not torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
+@pytest.mark.slow
 def test_the_split_does_not_depend_on_pythons_hash_seed():
     root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONHASHSEED": "4711", "PYTHONPATH": str(root)}

@@ -74,6 +74,7 @@ def test_a_second_file_is_the_test_set(tmp_path):
         ("a,y\n1,0\n1e39,1\n", {"label": "y"}, "an input of sample 1 is inf"),
         ("a,y\n", {"label": "y"}, "column 'a' holds null|holds no sample"),
         ("y\n1\n", {"label": "y"}, "no column is left"),
+        ("a,a,y\n1,2,0\n", {"label": "y"}, "column 'a' stands twice"),
         ("", {"label": "y"}, "can not be read as CSV"),
         ("a,y\n1,2,3\n", {"label": "y"}, "can not be read as CSV"),
     ],
@@ -81,6 +82,21 @@ def test_a_second_file_is_the_test_set(tmp_path):
 def test_a_table_that_does_not_fit_is_refused(tmp_path, text, options, message):
     with pytest.raises(DataError, match=message):
         data.load("csv", seed=1, path=csv(tmp_path, text), test_fraction=0.5, **options)
+
+
+def test_bytes_that_are_no_utf8_are_refused(tmp_path):
+    for content in (b"a,y\n1,\xff\n2,b\n", b"a,\xff\n1,2\n"):
+        (tmp_path / "data.csv").write_bytes(content)
+        with pytest.raises(DataError, match="UTF-8 text|can not be read as CSV|no column 'y'"):
+            data.load("csv", seed=1, path=str(tmp_path / "data.csv"), label="y", test_fraction=0.5)
+
+
+def test_a_categorical_label_is_its_text(tmp_path):
+    path = str(tmp_path / "data.parquet")
+    labels = pa.array(["low", "high"] * 10).dictionary_encode()
+    pyarrow.parquet.write_table(pa.table({"a": range(20), "y": labels}), path)
+    loaded = data.load("parquet", seed=1, path=path, label="y", test_fraction=0.5)
+    assert loaded.train.classes == ("high", "low")
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])

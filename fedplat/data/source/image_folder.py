@@ -1,5 +1,6 @@
 """Folders of images: one folder per class."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,13 @@ from fedplat.data.reading import Reading, Samples
 from fedplat.errors import DataError
 
 _EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
+_UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +80,20 @@ class ImageFolder:
 
     def _image(self, path: Path) -> NDArray[np.uint8]:
         try:
-            with Image.open(path) as image:
-                image.load()
-                return self._pixels(image, path)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                return self._pixels(path)
+        except _UNREADABLE as error:
             reason = f"can not be read as an image ({error}); repair or remove the file"
             raise DataError(where=str(path), reason=reason) from error
 
-    def _pixels(self, image: Image.Image, path: Path) -> NDArray[np.uint8]:
-        if image.mode not in _EIGHT_BIT:
-            reason = f"has pixels of kind {image.mode}, not of 8 bits; convert it"
-            raise DataError(where=str(path), reason=reason)
-        plain = image.convert("L" if self.grayscale else "RGB")
+    def _pixels(self, path: Path) -> NDArray[np.uint8]:
+        with Image.open(path) as image:
+            image.load()
+            if image.mode not in _EIGHT_BIT:
+                reason = f"has pixels of kind {image.mode}, not of 8 bits; convert it"
+                raise DataError(where=str(path), reason=reason)
+            plain = image.convert("L" if self.grayscale else "RGB")
         if self.size is not None:
             height, width = self.size
             plain = plain.resize((width, height), Image.Resampling.BILINEAR)

@@ -13,6 +13,9 @@ from fedplat.data.reading import Reading, Samples
 from fedplat.errors import DataError
 from fedplat.types import TaskKind
 
+# RuntimeError is what zipfile raises for encrypted members and for methods that it does not know.
+_UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
 
 @dataclass(frozen=True, slots=True)
 class Npz:
@@ -60,7 +63,7 @@ class Npz:
                 present = {name: archive[name] for name in archive.files if name in wanted}
                 self._check_names(archive.files)
                 return present
-        except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        except _UNREADABLE as error:
             reason = f"can not be read as .npz ({error}); write it with numpy.savez"
             raise DataError(where=self.path, reason=reason) from error
 

@@ -117,10 +117,16 @@ def _load(options: Csv | Parquet, seed: int, kind: str) -> Loaded:
 
 def _read(path: str, kind: str) -> pa.Table:
     try:
-        return _READERS[kind](path)
-    except (OSError, pa.ArrowException) as error:
+        table = _READERS[kind](path)
+        table.validate(full=True)
+        names = table.column_names
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         reason = f"can not be read as {kind} ({error}); check the path and the file"
         raise DataError(where=path, reason=reason) from error
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(where=path, reason=f"column {twice[0]!r} stands twice; rename one")
+    return table
 
 
 def _numbers(table: pa.Table, name: str, where: str) -> NDArray[np.generic]:
@@ -137,6 +143,10 @@ def _values(table: pa.Table, name: str, where: str) -> NDArray[np.generic]:
         row = column.is_null().to_pylist().index(True)
         reason = f"column {name!r} has no value in row {row}; fill in or remove such rows"
         raise DataError(where=where, reason=reason)
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        reason = f"column {name!r} holds {kind}, which is neither a number nor UTF-8 text"
+        raise DataError(where=where, reason=f"{reason}; convert it, or name it in `drop`")
     values: NDArray[np.generic] = column.to_numpy()
     return values.astype(str) if values.dtype == object else values
 
