@@ -6,6 +6,7 @@ the stylesheet gives a second value for dark screens.  One point of a chart is o
 
 import io
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
@@ -107,7 +108,9 @@ def draw(
     """
     top, right, bottom, left = margins
     settings: Any = {**_RC, "svg.hashsalt": name}
-    with mpl.rc_context(settings):
+    with mpl.rc_context(settings), warnings.catch_warnings():
+        # The page's own fonts draw the text; matplotlib's only measures it.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure = Figure(figsize=(width / 72, height / 72))
         box = (left / width, bottom / height, 1 - (left + right) / width)
         axes = figure.add_axes((*box, 1 - (top + bottom) / height))
