@@ -9,11 +9,13 @@ import torch
 from sklearn.datasets import load_digits
 
 from fedplat.config.app import load_app
+from fedplat.config.scenario import load
 from fedplat.learning import numerics
 from fedplat.learning.byo import AppLearner
 from fedplat.params import Params
 from fedplat.protocols import LocalTraining
 from fedplat.types import Dataset, TrainSettings, values
+from fedplat_sim.run import Options, run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 numerics.configure()
@@ -48,6 +50,7 @@ def federate(learner: AppLearner, data: Dataset, rounds: int, clients: int = 4) 
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("example", "rounds", "floor"),
     [("pytorch_script", 3, 0.9), ("sklearn_model", 3, 0.85), ("hf_trainer", 2, 0.35)],
@@ -62,6 +65,16 @@ def test_an_example_learns(example, rounds, floor):
     assert before["accuracy"] < 0.3
     assert after["accuracy"] > floor
     assert after["loss"] < before["loss"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", ["pytorch_script", "sklearn_model"])
+def test_an_example_runs_as_a_scenario(example):
+    scenario = load(EXAMPLES / example / "scenario.toml", {"rounds": 2})
+    first, again = (run(scenario, Options(executor="sequential")) for _ in range(2))
+    assert first.rounds == 2
+    assert first.digest == again.digest
+    assert first.accuracy > 0.1
 
 
 @pytest.mark.parametrize("example", ["pytorch_script", "sklearn_model"])

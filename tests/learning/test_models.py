@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 from fedplat.errors import ConfigError
 from fedplat.learning import models, numerics
@@ -57,6 +58,18 @@ def test_every_model_trains(name):
     trained = learner.train(LocalTraining(learner.initial()), data, 1)
     before, after = (learner.evaluate(p, data) for p in (learner.initial(), trained.params))
     assert after["loss"].value < before["loss"].value
+
+
+@pytest.mark.slow
+def test_the_cnn_reads_the_digits_when_it_has_them_all():
+    bunch = load_digits()
+    inputs = torch.tensor(bunch.images, dtype=torch.float32)[:, None] / 16
+    data = Dataset(inputs, torch.tensor(bunch.target), classes=tuple("0123456789"))
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(1))
+    settings = TrainSettings(lr=0.05, momentum=0.9, epochs=20)
+    learner = TorchLearner(lambda: models.build("cnn", (1, 8, 8), 10, seed=1), settings)
+    trained = learner.train(LocalTraining(learner.initial()), data.take(order[:1400]), 1)
+    assert learner.evaluate(trained.params, data.take(order[1400:]))["accuracy"].value >= 0.97
 
 
 def test_a_model_is_a_function_of_its_seed():
