@@ -48,7 +48,7 @@ def construct(
 def nearest(word: str, known: Iterable[str]) -> str:
     """Offers the known word that `word` may have meant, or says nothing."""
     match = difflib.get_close_matches(word, list(known), n=1)
-    return f", did you mean {match[0]!r}?" if match else ""
+    return f" (did you mean {match[0]!r}?)" if match else ""
 
 
 def _typed(value: Any, kind: Any, where: str) -> Any:

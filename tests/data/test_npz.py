@@ -84,7 +84,7 @@ def test_labels_that_are_no_classes_are_refused(tmp_path, labels):
 
 def test_a_missing_array_offers_the_nearest_name(tmp_path):
     path = npz(tmp_path, x_tran=POINTS, y=LABELS)
-    with pytest.raises(DataError, match="no array 'x_train', did you mean 'x_tran'"):
+    with pytest.raises(DataError, match=r"no array 'x_train' \(did you mean 'x_tran'"):
         data.load("npz", seed=1, path=path, test_fraction=0.5)
 
 

@@ -152,8 +152,16 @@ def test_first_deterministic_gives_client_i_class_i():
 
 
 def test_a_class_that_no_client_has_is_refused_by_its_name():
-    with pytest.raises(ConfigError, match="no client has class '2': raise the number of clients"):
+    with pytest.raises(ConfigError, match="no client has class '2'; .*_per_partition`$"):
         split("pathological", balanced(), clients=1)
+
+
+def test_chance_that_leaves_a_class_out_is_refused_with_the_mode_that_does_not():
+    options = {"num_classes_per_partition": 1, "class_assignment_mode": "random"}
+    with pytest.raises(ConfigError, match='or set `class_assignment_mode = "deterministic"`'):
+        split("pathological", balanced(), clients=4, **options)
+    options["class_assignment_mode"] = "deterministic"
+    assert len(split("pathological", balanced(), clients=4, **options)) == 4
 
 
 def test_a_class_with_fewer_samples_than_holders_is_refused():
@@ -258,8 +266,8 @@ def test_noise_has_the_papers_variance_and_grows_with_the_client():
 @pytest.mark.parametrize(
     ("part", "message"),
     [
-        ("dirichelt", "partition.name: unknown name 'dirichelt', did you mean 'dirichlet'"),
-        ({"name": "dirichlet", "alhpa": 1.0}, "no such option, did you mean 'alpha'"),
+        ("dirichelt", r"partition.name: unknown name 'dirichelt' \(did you mean 'dirichlet'"),
+        ({"name": "dirichlet", "alhpa": 1.0}, r"no such option \(did you mean 'alpha'"),
         ({"name": "dirichlet"}, "partition.alpha: dirichlet needs this option"),
         ({"name": "dirichlet", "alpha": "0.5"}, "partition.alpha: must be a valid number"),
         ({"name": "dirichlet", "alpha": True}, "partition.alpha: must be a valid number"),

@@ -15,11 +15,11 @@ from fedplat.types import Dataset
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("digit", {}, "data.name: unknown name 'digit', did you mean 'digits'"),
+        ("digit", {}, r"data.name: unknown name 'digit' \(did you mean 'digits'"),
         (
             "digits",
             {"test_fractoin": 0.1},
-            "digits has no such option, did you mean 'test_fraction'",
+            r"digits has no such option \(did you mean 'test_fraction'",
         ),
         ("digits", {"test_fraction": "much"}, "data.test_fraction: must be .*a valid number"),
         ("digits", {"test_fraction": 1.0}, r"test_fraction must lie in \[0, 1\)"),

@@ -64,7 +64,7 @@ def test_a_second_file_is_the_test_set(tmp_path):
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
-        (TABLE, {"label": "outcom"}, "no column 'outcom', did you mean 'outcome'"),
+        (TABLE, {"label": "outcom"}, r"no column 'outcom' \(did you mean 'outcome'"),
         (TABLE, {"label": "outcome"}, "column 'site' holds string, no numbers"),
         (TABLE, {"label": "dose", "drop": ["site", "outcome"]}, "for a regression set `task"),
         (TABLE, {"label": "site", "task": "regression", "drop": ["outcome"]}, "takes numbers"),

@@ -47,7 +47,7 @@ class Pathological:
             raise ConfigError(where="partition.num_classes_per_partition", reason=reason)
         generator = rng.numpy_generator(seed, "partition", "pathological")
         holds = self._assignment(num_clients, num_classes, generator)
-        _check_assignment(holds.sum(axis=0), np.bincount(labels), dataset.classes)
+        self._check(holds.sum(axis=0), np.bincount(labels), dataset.classes, num_clients)
         owners = np.full(len(labels), -1, dtype=np.int64)
         for k in range(num_classes):
             members = generator.permutation(np.flatnonzero(labels == k))
@@ -75,20 +75,26 @@ class Pathological:
             holds[client, chosen] = True
         return holds
 
-
-def _check_assignment(
-    holders: NDArray[np.int64], sizes: NDArray[np.int64], classes: tuple[str, ...]
-) -> None:
-    for name, clients, samples in zip(classes, holders.tolist(), sizes.tolist(), strict=True):
-        if clients == 0:
-            reason = (
-                f"no client has class {name!r}: raise the number of clients or "
-                '`num_classes_per_partition`, or set `class_assignment_mode = "deterministic"`'
-            )
-            raise ConfigError(where="partition (pathological)", reason=reason)
-        if clients > samples:
-            reason = (
-                f"{clients} clients would share the {samples} samples of class {name!r}; lower the "
-                "number of clients or `num_classes_per_partition`"
-            )
-            raise ConfigError(where="partition (pathological)", reason=reason)
+    def _check(
+        self,
+        holders: NDArray[np.int64],
+        sizes: NDArray[np.int64],
+        classes: tuple[str, ...],
+        num_clients: int,
+    ) -> None:
+        covers = num_clients + self.num_classes_per_partition > len(classes)
+        circle = covers and self.class_assignment_mode != "deterministic"
+        help_ = ', or set `class_assignment_mode = "deterministic"`' if circle else ""
+        for name, clients, samples in zip(classes, holders.tolist(), sizes.tolist(), strict=True):
+            if clients == 0:
+                reason = (
+                    f"no client has class {name!r}; raise the number of clients or "
+                    f"`num_classes_per_partition`{help_}"
+                )
+                raise ConfigError(where="partition (pathological)", reason=reason)
+            if clients > samples:
+                reason = (
+                    f"{clients} clients would share the {samples} samples of class {name!r}; lower "
+                    "the number of clients or `num_classes_per_partition`"
+                )
+                raise ConfigError(where="partition (pathological)", reason=reason)
