@@ -7,6 +7,7 @@
     ├── RoundError              the round can not finish               ABORTED              exit 3
     │   ├── QuorumError         fewer updates than the scenario's quorum
     │   ├── DivergenceError     a loss or an update is not finite
+    │   ├── FailedCellsError    runs of a sweep came to no result
     │   └── TrainingError       the user's own training code failed
     ├── TransportError          (retryable)                            UNAVAILABLE          exit 6
     ├── StorageError            (retryable)                            UNAVAILABLE          exit 7
@@ -16,6 +17,7 @@
     │   ├── StaleRoundError     a message for a round that is not open FAILED_PRECONDITION
     │   └── UnknownClientError  a client that this round did not ask   PERMISSION_DENIED
     └── InterruptedRunError     stopped by the operator, can resume    CANCELLED            exit 130
+        └── InterruptedSweepError
 
 A programmer's mistake (a bad constructor argument) is `ValueError` or `TypeError` from `check`.
 """
@@ -103,6 +105,12 @@ class TrainingError(RoundError):
     template = "round {round_id}, client {client}: {stage} failed: {reason}"
 
 
+class FailedCellsError(RoundError):
+    """Runs of a sweep came to no result; the others are done and compared."""
+
+    template = "{failed} of {cells} runs came to no result: {reasons}; what the others found: {folder}"
+
+
 class TransportError(FedplatError):
     """A message could not be delivered."""
 
@@ -161,3 +169,9 @@ class InterruptedRunError(FedplatError):
     template = "interrupted after round {round_id}; resume with: fedplat sim run --resume {run}"
     exit_code = 130
     grpc_status = "CANCELLED"
+
+
+class InterruptedSweepError(InterruptedRunError):
+    """The operator stopped a sweep; finished cells are kept."""
+
+    template = "interrupted, {done} of {cells} cells are finished; go on with: {command}"

@@ -7,15 +7,21 @@ from typing import Annotated, Any
 
 import typer
 
+from fedplat.cli.sweep import sweep
 from fedplat.errors import ConfigError
 
 app = typer.Typer(help="Run federations in one process.", no_args_is_help=True)
+app.command()(sweep)
 RUNS = Path("runs")
 SCENARIOS = Path("simulations/scenarios")
-AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on standard output, for programs.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="JSON lines on standard output, for programs.")
+]
 Override = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Replaces a key of the scenario, e.g. training.lr=0.1"),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Replaces a key of the scenario, e.g. training.lr=0.1"
+    ),
 ]
 
 
@@ -33,7 +39,8 @@ def run(
     seed: Annotated[int | None, typer.Option(help="Replaces seed.")] = None,
     override: Override = None,
     executor: Annotated[
-        str, typer.Option(help="Who does the clients' work: auto, sequential, process_pool, cohort.")
+        str,
+        typer.Option(help="Who does the clients' work: auto, sequential, process_pool, cohort."),
     ] = "auto",
     processes: Annotated[
         int | None, typer.Option(min=1, help="Worker processes [default: one per core]")
@@ -90,7 +97,9 @@ def _summary(path: Path) -> dict[str, Any]:
     """A scenario file's path, name and first comment."""
     text = path.read_text(encoding="utf-8")
     about = " ".join(
-        line.removeprefix("#").strip() for line in text.partition("\n\n")[0].splitlines() if line.startswith("#")
+        line.removeprefix("#").strip()
+        for line in text.partition("\n\n")[0].splitlines()
+        if line.startswith("#")
     )
     try:
         name = tomllib.loads(text).get("name")

@@ -5,12 +5,12 @@ import json
 from pathlib import Path
 
 import pytest
-from fedplat_sim.run import Options, run
 
 from fedplat.config.build import build
 from fedplat.config.scenario import Scenario, parse
 from fedplat.errors import ConfigError
 from fedplat.types import client_id
+from fedplat_sim.run import Options, run
 
 APP = Path(__file__).parent / "counting_app" / "app.py"
 TABLE = {

@@ -1,0 +1,1 @@
+"""Experiments: arms × grid × seeds, each cell a run; tuned on validation, compared in pairs."""
