@@ -30,6 +30,7 @@ def version(
     context: typer.Context,
     show: bool = typer.Option(False, "--version", help="Print the version and exit."),
 ) -> None:
+    """Federated learning: one scenario file, simulated or deployed, one model digest."""
     if show:
         from fedplat import __version__
 

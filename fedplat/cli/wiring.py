@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedplat_sim import folder as folders
-from fedplat_sim.run import Options, run
-
 from fedplat.config import scenario as scenarios
 from fedplat.errors import ConfigError
 from fedplat.telemetry.display import for_terminal
+from fedplat_sim import folder as folders
+from fedplat_sim.run import Options, run
 
 RUNS = Path("runs")
 

@@ -1,8 +1,9 @@
-"""Makes the parts of a federation from its scenario, and refuses what can not work, before round 1."""
+"""Makes the parts of a federation from its scenario, and refuses what can not work."""
 
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from fedplat import aggregators, algorithms, codecs, data, rng
 from fedplat.config.app import load_app
@@ -27,7 +28,7 @@ class Parts:
 
     scenario: Scenario
     plan: Plan
-    rule: FoldRule
+    rule: FoldRule[Any]
     work: ClientWork
     loaded: data.Loaded
     shards: data.PartitionedShards
@@ -134,7 +135,7 @@ def _refuse_what_can_not_work(
     if missing:
         raise CompositionError(
             where=f"algorithm {name}",
-            reason=f"it needs {', '.join(missing)} in the local training, which `app` does not offer",
+            reason=f"it needs {', '.join(missing)} in the training, which `app` does not offer",
             instead="fedavg, fedavgm, fedadam, fedadagrad or fedyogi with `app`, or a `model`",
         )
     roles = {spec.role for spec in cargo.initial.layout.specs}

@@ -28,17 +28,23 @@ def _named(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-Part = Annotated[dict[str, Any], BeforeValidator(_part), Field(description="a name, or a table with `name`")]
+Part = Annotated[
+    dict[str, Any], BeforeValidator(_part), Field(description="a name, or a table with `name`")
+]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class DataConfig(BaseModel):
     """Which data set, and how each client's shard is split.  Other keys go to the source."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="allow", allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
     name: str
     """The source: a key of `fedplat.data.source.BY_NAME`, or `hf:NAME`."""
@@ -173,7 +179,11 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Scenario:
         raise ConfigError(where=str(path), reason=f"is not TOML: {error}") from error
     for key, value in (overrides or {}).items():
         put(table, key, value)
-    for owner, key in ((table.get("data"), "path"), (table, "app"), (table.get("clients"), "trace")):
+    for owner, key in (
+        (table.get("data"), "path"),
+        (table, "app"),
+        (table.get("clients"), "trace"),
+    ):
         if isinstance(owner, dict) and isinstance(owner.get(key), str):
             owner[key] = str((path.parent / owner[key]).resolve())
     return parse(table, str(path))
@@ -209,7 +219,11 @@ def parse(table: Mapping[str, Any], where: str = "scenario") -> Scenario:
 
 
 def _explain(one: Any) -> str:
-    steps = [str(step) for step in one["loc"] if not str(step).startswith(("function-", "literal", "int"))]
+    steps = [
+        str(step)
+        for step in one["loc"]
+        if not str(step).startswith(("function-", "literal", "int"))
+    ]
     key = ".".join(steps)
     if one["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         known = _keys(steps[:-1])

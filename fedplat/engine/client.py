@@ -27,9 +27,7 @@ class Client:
             case Offered(_, offer):
                 return self._offered(offer)
             case WorkFinished(_, round_id, task, update, weight, metrics):
-                return self._answer(
-                    Submit(self.name, round_id, task, update, weight, metrics)
-                )
+                return self._answer(Submit(self.name, round_id, task, update, weight, metrics))
             case WorkFailed(_, round_id, task, reason, detail, step):
                 return self._answer(Decline(self.name, round_id, task, reason, detail, step))
             case Acknowledged(_, round_id, verdict):

@@ -27,7 +27,8 @@ class SetDeadline:
 @dataclass(frozen=True, slots=True)
 class Aggregate:
     """Fold these updates (ClientId order: client, digest, weight), make the server step, post
-    `Aggregated`.  `broadcast` and `kept` are the state that the round started from."""
+    `Aggregated`.  `broadcast` and `kept` are the state that the round started from.
+    """
 
     round_id: int
     broadcast: Digest

@@ -1,8 +1,8 @@
 """The coordinator's machine: events in, commands out.  Sans I/O; its state is a fold of its log.
 
-    idle ─Initialised→ collecting ─enough│nobody missing│DeadlinePassed→ aggregating ─Aggregated→
-    committing ─RoundCommitted→ [evaluating ─Evaluated→] [surveying ─EvaluationReceived…→] collecting …
-    … → finished;  any → failed
+idle ─Initialised→ collecting ─enough│nobody missing│DeadlinePassed→ aggregating ─Aggregated→
+committing ─RoundCommitted→ [evaluating ─Evaluated→] [surveying ─EvaluationReceived…→] collecting …
+… → finished;  any → failed
 """
 
 from dataclasses import dataclass, field
@@ -36,7 +36,14 @@ from fedplat.errors import DivergenceError, FedplatError, QuorumError, RoundErro
 from fedplat.types import ClientId, Digest, merge
 
 Phase = Literal[
-    "idle", "collecting", "aggregating", "committing", "evaluating", "surveying", "finished", "failed"
+    "idle",
+    "collecting",
+    "aggregating",
+    "committing",
+    "evaluating",
+    "surveying",
+    "finished",
+    "failed",
 ]
 Commands = list[CoordinatorCommand]
 
@@ -163,9 +170,7 @@ class Coordinator:
         for client in self.round.missing:
             one = self.round.asked[client]
             delay_s = max(0.0, one.delay_s - waited_s)
-            offer = Offer(
-                client, self.round.round_id, "fit", self.broadcast, one.dropout, delay_s
-            )
+            offer = Offer(client, self.round.round_id, "fit", self.broadcast, one.dropout, delay_s)
             commands.append(Send(offer))
         return commands
 
@@ -210,9 +215,7 @@ class Coordinator:
     def _lose(self, client: ClientId, why: str, diverged: bool, step: int = 0) -> Commands:
         if diverged and self.plan.on_divergence == "stop":
             return self._fail(
-                DivergenceError(
-                    round_id=self.round.round_id, client=client, step=step, what=why
-                )
+                DivergenceError(round_id=self.round.round_id, client=client, step=step, what=why)
             )
         self.round.lost[client] = why
         return self._close_if_complete()

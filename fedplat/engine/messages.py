@@ -28,7 +28,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """A client's answer: the digest of its uploaded update (None to an evaluation) and its metrics."""
+    """A client's answer: its metrics, and the digest of its update (None to an evaluation)."""
 
     client: ClientId
     round_id: int

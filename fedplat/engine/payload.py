@@ -70,6 +70,11 @@ class Cargo:
         kinds = sorted(self.algorithm.extra_kinds.items(), key=lambda item: item[0].encode())
         return tuple(TensorSpec(name, torch.float32, shapes[kind]) for name, kind in kinds)
 
+    @property
+    def broadcast_bytes(self) -> int:
+        """The size of every broadcast."""
+        return sum(spec.numel * spec.dtype.itemsize for spec in self._broadcast_specs)
+
     def encode_broadcast(self, state: ServerState) -> bytes:
         """What every client of a round downloads."""
         beside = [state.params.beside[spec.name] for spec in self.shared.beside]

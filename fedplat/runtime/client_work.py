@@ -25,6 +25,7 @@ from fedplat.types import (
     ClientId,
     Dataset,
     Digest,
+    Mean,
     Metrics,
     Split,
     State,
@@ -112,8 +113,7 @@ class ClientWork:
             work = self._fit if task.kind == "fit" else self._survey
             return work(task, broadcast, state, data)
         except (DivergenceError, TrainingError) as error:
-            client = getattr(task, "client", "coordinator")
-            return Failed(type(error)(**{**error.fields, "round_id": task.round_id, "client": client}))
+            return failed(error, task)
 
     def broadcast(self, digest: Digest, payload: memoryview, round_id: int) -> Broadcast:
         """The broadcast of these bytes; decoded once for all clients of a round."""
@@ -163,7 +163,7 @@ class ClientWork:
         models = {"personal": self.personal(task, broadcast, state, data)}
         if not self.cargo.algorithm.personal:
             models["global"] = broadcast.params
-        metrics = {}
+        metrics: dict[str, Mean] = {}
         for model, params in models.items():
             for split in self.surveyed if params is not None else ():
                 found = self.placed(task).evaluate(cast(Params, params), data.split(split))
@@ -191,7 +191,11 @@ class ClientWork:
         if self.central is None:
             return Done()
         if isinstance(self.learner, ChunkedLearner):
-            return Done(
-                self.learner.evaluate_chunks(params, self.central, task.start, task.stop)
-            )
+            return Done(self.learner.evaluate_chunks(params, self.central, task.start, task.stop))
         return Done(self.learner.evaluate(params, self.central))
+
+
+def failed(error: DivergenceError | TrainingError, task: Task) -> Failed:
+    """The outcome of a task that ended in `error`, which is told where that was."""
+    client = task.client if isinstance(task, ClientTask) else "coordinator"
+    return Failed(type(error)(**{**error.fields, "round_id": task.round_id, "client": client}))

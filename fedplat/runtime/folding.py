@@ -5,13 +5,11 @@ they arrived.  So the folds of a simulation, of daemons and of a resumed run are
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
-from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from torch import Tensor
 
@@ -20,13 +18,11 @@ from fedplat.params import Layout, Vector, aligned
 from fedplat.protocols import ColumnCodec, ColumnRule, FoldRule
 from fedplat.types import Digest
 
-__all__ = ["Columns", "Encoded", "Folding", "InMemory", "fold", "fold_beside"]
+__all__ = ["Columns", "Encoded", "InMemory", "fold", "fold_beside"]
 
 BLOCK = 1 << 17  # columns that are folded at a time: their sum stays in a core's cache
+AT_ONCE = 8  # rows whose columns a thread holds at a time
 LARGE = 1 << 23  # values in a fold, from which threads and a rule's faster path pay
-GROUP_BYTES = 4 << 30  # rows that are mapped at a time; they are not the process's own memory
-SMALLEST_GROUP = 4
-WIDTH_BYTES = 4
 
 
 class Columns(Protocol):
@@ -75,102 +71,80 @@ def fold(
 ) -> Vector:
     """Aggregates the updates that `digests` name, in the order given: that of their ClientIds.
 
-    `read` gives an update as a vector, of which one at a time is held, or as `Columns`, which cost
-    no memory.  `threads` is the number of cores unless given; it has no say in the result.
+    `read` gives every update as `Columns`, of which all are held at a time (they cost no memory of
+    the process's own), or every update as a vector, of which one is held at a time.  `threads` is
+    the number of cores unless given.
 
-    Guarantees: the same bits for any number of threads, any width of a block and any grouping, if
-    `rule` is a `ColumnRule`; holds the rule's state, its result and one vector, for any number of
-    updates.
-    Raises: ValueError, if there is no update, a length differs, or `rule` refuses a weight.
+    Guarantees: if `rule` is a `ColumnRule`, the same bits for any number of threads, any width of a
+    block, and either kind of update; memory that does not grow with the number of updates.
+    Raises: ValueError, if there is no update, their lengths or the number of weights differ, or
+    `rule` refuses a weight.
     """
-    if not digests:
-        raise ValueError("a fold needs at least one update")
-    rows = map(read, digests)
-    first = next(rows)
-    with Folding(rule, len(first), len(digests), threads) as folding:
-        for group, group_weights in _groups(chain([first], rows), weights):
-            folding.add(group, group_weights)
-        return folding.finish()
+    if not digests or len(digests) != len(weights):
+        raise ValueError(
+            f"a fold needs updates, each with a weight: {len(digests)}, {len(weights)}"
+        )
+    first = read(digests[0])
+    rows = chain([first], map(read, digests[1:]))
+    if isinstance(rule, ColumnRule) and not isinstance(first, Tensor):
+        return _by_columns(rule, cast(list[Columns], list(rows)), weights, threads)
+    dim = len(first)
+    del first  # a vector may be as large as the model: it goes when it is added
+    return _by_rows(rule, dim, map(_whole, rows), weights)
 
 
-class Folding:
-    """A fold in progress over vectors of `dim` values, `expected` of them.
+def _by_columns(
+    rule: ColumnRule[Any], rows: Sequence[Columns], weights: Sequence[float], threads: int | None
+) -> Vector:
+    """Folds block by block, each over all rows: holds the result and a few blocks a thread."""
+    dim = len(rows[0])
+    if {len(row) for row in rows} != {dim}:
+        raise ValueError(f"updates of one fold have one length, got {sorted(set(map(len, rows)))}")
+    large = dim * len(rows) >= LARGE
+    aggregate = aligned(dim)
+    values = aggregate.numpy()
 
-    A `ColumnRule` is folded in blocks of columns, each with a state of its own, by several threads.
-    A context manager: the threads end with it.
-    """
+    def fold_block(start: int) -> None:
+        stop = min(start + BLOCK, dim)
+        state = rule.init(stop - start)
+        for first in range(0, len(rows), AT_ONCE):
+            some = slice(first, first + AT_ONCE)
+            updates = [row.columns(start, stop) for row in rows[some]]
+            if large:
+                state = rule.add_many(state, updates, weights[some])
+            else:
+                state = _added(rule, state, updates, weights[some])
+        values[start:stop] = rule.finish(state).numpy()
 
-    def __init__(
-        self, rule: FoldRule[Any], dim: int, expected: int, threads: int | None = None
-    ) -> None:
-        self._rule, self._dim = rule, dim
-        large = dim * expected >= LARGE
-        self._faster = rule if large and isinstance(rule, ColumnRule) else None
-        width = BLOCK if isinstance(rule, ColumnRule) else max(dim, 1)
-        self._starts = range(0, max(dim, 1), width)
-        self._states = [rule.init(min(width, dim - start)) for start in self._starts]
-        self._stack = ExitStack()
-        self._map: Callable[..., Iterator[Any]] = map
-        if self._faster and threads != 1:
-            workers = threads or os.cpu_count()
-            self._map = self._stack.enter_context(ThreadPoolExecutor(workers)).map
-
-    def __enter__(self) -> "Folding":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.close()
-
-    def add(self, rows: Sequence[Columns], weights: Sequence[float]) -> None:
-        """Adds updates, the next ones in ClientId order."""
-        for row in rows:
-            if len(row) != self._dim:
-                raise ValueError(f"updates of one fold have one length: {self._dim}, {len(row)}")
-
-        def add_block(start: int, state: Any) -> Any:
-            stop = min(start + self._starts.step, self._dim)
-            columns = (row.columns(start, stop) for row in rows)
-            if self._faster:
-                return self._faster.add_many(state, list(columns), weights)
-            for update, weight in zip(columns, weights, strict=True):
-                state = self._rule.add(state, update, weight)
-            return state
-
-        self._states = list(self._map(add_block, self._starts, self._states))
-
-    def finish(self) -> Vector:
-        """The aggregate.  Each block's state is let go as soon as its part is made."""
-        aggregate = aligned(self._dim)
-        values = aggregate.numpy()
-
-        def finish_block(index: int) -> None:
-            start, state = self._starts[index], self._states[index]
-            self._states[index] = None
-            part = self._rule.finish(state)
-            values[start : start + len(part)] = part.numpy()
-
-        list(self._map(finish_block, range(len(self._starts))))
-        return aggregate
+    starts = range(0, max(dim, 1), BLOCK)
+    workers = threads or os.cpu_count() or 1
+    if not large or workers == 1:
+        for start in starts:
+            fold_block(start)
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            for _ in pool.map(fold_block, starts):
+                pass  # raises what a block has raised
+    return aggregate
 
 
-def _groups(
-    rows: Iterable[Vector | Columns], weights: Sequence[float]
-) -> Iterator[tuple[list[Columns], list[float]]]:
-    """Cuts rows and weights into groups: vectors one by one, columns as many as may be mapped."""
-    group: list[Columns] = []
-    group_weights: list[float] = []
-    for row, weight in zip(rows, weights, strict=True):
-        columns = InMemory(row) if isinstance(row, Tensor) else row
-        group.append(columns)
-        group_weights.append(weight)
-        room = GROUP_BYTES // max(WIDTH_BYTES * len(columns), 1)
-        if isinstance(row, Tensor) or len(group) >= max(room, SMALLEST_GROUP):
-            yield group, group_weights
-            group, group_weights = [], []
-    if group:
-        yield group, group_weights
+def _by_rows(
+    rule: FoldRule[Any], dim: int, rows: Iterator[Vector], weights: Sequence[float]
+) -> Vector:
+    """Folds row by row: holds one row and the rule's state."""
+    state = rule.init(dim)
+    for weight in weights:
+        state = rule.add(state, next(rows), weight)
+    return rule.finish(state)
+
+
+def _added(
+    rule: FoldRule[Any], state: Any, updates: Sequence[Vector], weights: Sequence[float]
+) -> Any:
+    for update, weight in zip(updates, weights, strict=True):
+        state = rule.add(state, update, weight)
+    return state
+
+
+def _whole(row: Vector | Columns) -> Vector:
+    return row if isinstance(row, Tensor) else row.columns(0, len(row))

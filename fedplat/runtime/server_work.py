@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from torch import Tensor
 
@@ -26,7 +27,7 @@ class ServerWork:
     """
 
     cargo: Cargo
-    rule: FoldRule
+    rule: FoldRule[Any]
     blobs: BlobStore
     num_registered: int
     _states: dict[tuple[Digest, Digest], ServerState] = field(default_factory=dict, repr=False)

@@ -1,4 +1,4 @@
-"""Updates on their way to the blob store: named at once, written together, durable before counted."""
+"""Updates on their way to the blob store: named at once, written together."""
 
 import hashlib
 

@@ -1,7 +1,7 @@
 """`metrics.jsonl`: a run's records, one JSON object a line."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -30,16 +30,17 @@ class MetricsFile:
         except OSError as error:
             raise _unwritable(self._path, error) from error
 
-    def rewind(self, to_round: int) -> None:
-        """Removes every record of a later round than `to_round`, and the run's end.
+    def keep(self, wanted: Callable[[Mapping[str, Any]], bool]) -> list[dict[str, Any]]:
+        """Removes every record that is not wanted, and returns those that stay.
 
-        For a run that is resumed from its last commit: rounds after it are run again.
+        For a run that is resumed: what is done again is told again.
         Guarantees: the file is either the old or the new one, whenever the machine stops.
         """
         self._file.close()
-        kept = [line for line, fields in _lines(self._path) if _is_until(fields, to_round)]
-        replace_text(self._path, "".join(f"{line}\n" for line in kept))
+        kept = [(line, fields) for line, fields in _lines(self._path) if wanted(fields)]
+        replace_text(self._path, "".join(f"{line}\n" for line, _ in kept))
         self._file = self._open()
+        return [fields for _, fields in kept]
 
     def close(self) -> None:
         """Closes the file, durably."""
@@ -112,13 +113,6 @@ def _lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
         except ValueError as error:
             raise DataError(where=f"{path}:{number}", reason=str(error)) from error
     return found
-
-
-def _is_until(fields: Mapping[str, Any], to_round: int) -> bool:
-    number = fields.get("round")
-    if fields.get("event") == "finished":
-        return False
-    return not isinstance(number, int) or number <= to_round
 
 
 def _drop_torn_line(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Messages ⇄ protobuf bytes.  Bytes come from strangers: they decode to a message or are refused."""
+"""Messages ⇄ protobuf bytes.  What strangers send decodes to a message or is refused."""
 
 import math
 import re
@@ -8,7 +8,16 @@ from typing import TypeVar, assert_never, get_args
 
 from google.protobuf.message import DecodeError
 
-from fedplat.engine.messages import Ack, Decline, DeclineReason, Message, Offer, Submit, Task, Verdict
+from fedplat.engine.messages import (
+    Ack,
+    Decline,
+    DeclineReason,
+    Message,
+    Offer,
+    Submit,
+    Task,
+    Verdict,
+)
 from fedplat.errors import CorruptPayloadError
 from fedplat.types import ClientId, Digest, Mean, Metrics
 from fedplat.wire.v1 import messages_pb2 as pb
@@ -24,31 +33,51 @@ _VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 def encode(message: Message) -> bytes:
     """The protobuf bytes of a message."""
-    envelope = pb.Envelope()
+    return _envelope(message).SerializeToString(deterministic=True)
+
+
+def _envelope(message: Message) -> pb.Envelope:
     match message:
-        case Offer():
-            envelope.offer.client, envelope.offer.round_id = message.client, message.round_id
-            envelope.offer.task = _number(_TASKS, message.task)
-            envelope.offer.broadcast = bytes.fromhex(message.broadcast)
-            envelope.offer.dropout, envelope.offer.delay_s = message.dropout, message.delay_s
-        case Submit():
-            envelope.submit.client, envelope.submit.round_id = message.client, message.round_id
-            envelope.submit.task = _number(_TASKS, message.task)
-            envelope.submit.update = bytes.fromhex(message.update or "")
-            envelope.submit.weight = message.weight
-            envelope.submit.metrics.extend(_metrics(message.metrics))
-        case Decline():
-            envelope.decline.client, envelope.decline.round_id = message.client, message.round_id
-            envelope.decline.task = _number(_TASKS, message.task)
-            envelope.decline.reason = _number(_REASONS, message.reason)
-            envelope.decline.detail, envelope.decline.step = message.detail, message.step
-        case Ack():
-            envelope.ack.client, envelope.ack.round_id = message.client, message.round_id
-            envelope.ack.verdict = _number(_VERDICTS, message.verdict)
-            envelope.ack.detail = message.detail
+        case Offer(client, round_id, task, broadcast, dropout, delay_s):
+            offer = pb.Offer(
+                client=client,
+                round_id=round_id,
+                task=_written("TASK", task),
+                broadcast=bytes.fromhex(broadcast),
+                dropout=dropout,
+                delay_s=delay_s,
+            )
+            return pb.Envelope(offer=offer)
+        case Submit(client, round_id, task, update, weight, metrics):
+            submit = pb.Submit(
+                client=client,
+                round_id=round_id,
+                task=_written("TASK", task),
+                update=bytes.fromhex(update or ""),
+                weight=weight,
+                metrics=_metrics(metrics),
+            )
+            return pb.Envelope(submit=submit)
+        case Decline(client, round_id, task, reason, detail, step):
+            decline = pb.Decline(
+                client=client,
+                round_id=round_id,
+                task=_written("TASK", task),
+                reason=_written("DECLINE_REASON", reason),
+                detail=detail,
+                step=step,
+            )
+            return pb.Envelope(decline=decline)
+        case Ack(client, round_id, verdict, detail):
+            ack = pb.Ack(
+                client=client,
+                round_id=round_id,
+                verdict=_written("VERDICT", verdict),
+                detail=detail,
+            )
+            return pb.Envelope(ack=ack)
         case _:
             assert_never(message)
-    return envelope.SerializeToString(deterministic=True)
 
 
 def decode(payload: bytes) -> Message:
@@ -117,14 +146,14 @@ def _ack(one: pb.Ack) -> Ack:
     return Ack(ClientId(one.client), one.round_id, verdict, one.detail)
 
 
-def _number(names: tuple[str, ...], name: str) -> int:
-    return names.index(name) + 1  # 0 is protobuf's "not said"
+def _written(enum: str, name: str) -> str:
+    return f"{enum}_{name.upper()}"
 
 
 def _name(names: tuple[_Name, ...], number: int, what: str) -> _Name:
     if not 1 <= number <= len(names):
         raise CorruptPayloadError(reason=f"a message with {what} {number}")
-    return names[number - 1]
+    return names[number - 1]  # 0 is protobuf's "not said"; a test holds both in one order
 
 
 def _digest(raw: bytes) -> Digest:

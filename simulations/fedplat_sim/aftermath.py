@@ -1,16 +1,17 @@
 """What is computed around a run, for its reader: the shards, the baselines, who fits whom."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 
+from fedplat.algorithms.baselines import central, local_only, mean_metrics
 from fedplat.config.build import Parts
 from fedplat.params import decode_state
 from fedplat.runtime.client_work import ClientTask
 from fedplat.runtime.ports import StateStore
-from fedplat.types import ClientId, Digest, State, client_id
-
+from fedplat.types import ClientId, Digest, Metrics, State, client_id
 from fedplat_sim.clients import kept
 from fedplat_sim.recorder import readable
 
@@ -49,6 +50,33 @@ def cross_evaluation(
         tests = [parts.shards.client(other).test for other in clients]
         rows.append([readable(work.learner.evaluate(model, t)).get("accuracy") for t in tests])
     yield {"event": "cross_evaluation", "round": round_id, "clients": clients, "accuracy": rows}
+
+
+def baselines(parts: Parts) -> Iterator[Record]:
+    """What the same model reaches without a federation, for as much training as the federation had.
+
+    `central`: one model on all clients' training samples, for as many local steps.  `local_only`:
+    each client its own model, trained as often as a round asks a client on average; the mean of
+    their metrics on the same held-out test set.
+    """
+    scenario, learner, test = parts.scenario, parts.work.learner, parts.loaded.test
+    clients = [client_id(index) for index in range(scenario.clients.count)]
+    shards = [parts.shards.client(client).train for client in clients]
+    trainings = math.ceil(scenario.rounds * scenario.per_round / len(clients))
+    if "central" in scenario.evaluation.baselines:
+        steps = trainings * sum(scenario.training.num_steps(len(shard)) for shard in shards)
+        yield _baseline("central", central(learner, shards, steps, test, scenario.seed).metrics)
+    if "local_only" in scenario.evaluation.baselines:
+        alone = list(local_only(learner, shards, trainings, test, scenario.seed))
+        yield _baseline("local_only", mean_metrics(alone))
+
+
+def _baseline(name: str, metrics: Metrics) -> Record:
+    found = readable(metrics)
+    shown: dict[str, Any] = {
+        key: found[key] for key in ("accuracy", "rmse", "loss") if key in found
+    }
+    return {"event": "baseline", "name": name, **shown}
 
 
 def _state(states: StateStore, client: ClientId) -> State:

@@ -12,7 +12,6 @@ from fedplat.runtime.client_work import ClientTask, Done, Failed, Outcome
 from fedplat.runtime.ports import Executor, StateStore
 from fedplat.runtime.spool import digest_of
 from fedplat.types import ClientId
-
 from fedplat_sim.schedule import Schedule
 
 Answer = Callable[[ToCoordinator, bytes], None]

@@ -26,14 +26,13 @@ from fedplat.engine.events import (
 from fedplat.engine.intake import flaw
 from fedplat.engine.messages import Decline, Offer, Submit, ToCoordinator
 from fedplat.errors import FedplatError, ProtocolError
-from fedplat.runtime.client_work import ClientWork, Failed
+from fedplat.runtime.client_work import CentralTask, ClientWork, Done
 from fedplat.runtime.driver import Driver
 from fedplat.runtime.ports import BlobStore, EventStore, Executor, StateStore
 from fedplat.runtime.server_work import ServerWork
 from fedplat.runtime.spool import Spool
 from fedplat.transports.inprocess import InProcess
 from fedplat.types import merge
-
 from fedplat_sim.clients import Clients
 from fedplat_sim.schedule import Schedule
 from fedplat_sim.stopwatch import Stopwatch
@@ -150,14 +149,14 @@ class Federation:
             self.executor.submit(task)
         self.schedule.at(self.schedule.now(), lambda: self._evaluated(command, tasks))
 
-    def _evaluated(self, command: Evaluate, tasks: list) -> None:
+    def _evaluated(self, command: Evaluate, tasks: list[CentralTask]) -> None:
         with self.stopwatch.phase("evaluate"):
             outcomes = [self.executor.result(task) for task in tasks]
-        failed = next((one for one in outcomes if isinstance(one, Failed)), None)
-        if failed is not None:
-            self.failure = failed.error
-            return
-        metrics = merge(outcome.metrics for outcome in outcomes)
+        for outcome in outcomes:
+            if not isinstance(outcome, Done):
+                self.failure = outcome.error
+                return
+        metrics = merge(outcome.metrics for outcome in outcomes if isinstance(outcome, Done))
         self.driver.post(Evaluated(self.schedule.now(), command.round_id, metrics))
 
     def _finish(self, command: Finish) -> None:

@@ -61,8 +61,7 @@ def create(
     folder = RunFolder(path)
     if path.exists() and any(path.iterdir() if path.is_dir() else [path]):
         reason = (
-            "exists already; give another --run, or go on with it: "
-            f"fedplat sim run --resume {path}"
+            f"exists already; give another --run, or go on with it: fedplat sim run --resume {path}"
         )
         raise ConfigError(where=str(path), reason=reason)
     try:

@@ -1,6 +1,6 @@
 """Turns the coordinator's events into the records that people and files are given."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,6 @@ from fedplat.engine.events import (
     RoundCommitted,
 )
 from fedplat.types import ClientId, Mean, Metrics, merge, values
-
 from fedplat_sim.federation import Federation
 
 Record = Mapping[str, Any]
@@ -37,6 +36,31 @@ class Recorder:
     _surveys: dict[ClientId, Metrics] = field(default_factory=dict)
     _survey_round: int = 0
     _bytes: tuple[int, int] = (0, 0)
+
+    def catch_up(self, events: Iterable[CoordinatorEvent], told: Set[int]) -> None:
+        """Takes the events of a log that was begun earlier; tells the rounds that were not `told`.
+
+        What only the earlier process knew (bytes, seconds) is left out of such a record.
+        """
+        for event in events:
+            if isinstance(event, RoundCommitted):
+                self._surveys.clear()
+            if isinstance(event, EvaluationReceived):
+                self._surveys[event.client], self._survey_round = event.metrics, event.round_id
+            elif isinstance(event, RoundCommitted):
+                self._committed = event
+            elif isinstance(event, Evaluated):
+                self.central = readable(event.metrics)
+            committed = self._committed
+            if committed is None or self._waits(committed, event):
+                continue
+            self._committed = None
+            if committed.round_id not in told:
+                central = self.central if isinstance(event, Evaluated) else {}
+                self.tell(round_record(committed, central))
+
+    def _waits(self, committed: RoundCommitted, event: CoordinatorEvent) -> bool:
+        return self.evaluates(committed.round_id) and not isinstance(event, Evaluated)
 
     def on(self, event: CoordinatorEvent) -> None:
         """Takes an event that is in the log."""
@@ -76,28 +100,33 @@ class Recorder:
         round_, transport = federation.coordinator.round, federation.transport
         before, self._bytes = self._bytes, (transport.bytes_up, transport.bytes_down)
         seconds = federation.stopwatch.lap("train")
-        accepted = len(committed.accepted)
-        found = readable(committed.metrics)
         self.tell(
             {
-                "event": "round",
-                "round": committed.round_id,
-                **{name: central.get(name) for name in ("accuracy", "rmse", "loss")},
-                "train_loss": found.get("train_loss"),
+                **round_record(committed, central),
                 "asked": len(round_.asked),
-                "accepted": accepted,
                 "dropped": sum(why == "dropout" for why in round_.lost.values()),
                 "refused": sum(why != "dropout" for why in round_.lost.values()),
                 "late": len(round_.missing),
                 "bytes_up": transport.bytes_up - before[0],
                 "bytes_down": transport.bytes_down - before[1],
-                "clients_per_s": accepted / seconds["total"] if seconds["total"] else None,
+                "clients_per_s": len(committed.accepted) / seconds["total"],
                 "eta_s": (self.rounds - committed.round_id) * seconds["total"],
                 "virtual_s": federation.schedule.now(),
-                "digest": committed.model,
                 "seconds": seconds,
             }
         )
+
+
+def round_record(committed: RoundCommitted, central: Mapping[str, float | None]) -> dict[str, Any]:
+    """What the log knows of a round."""
+    return {
+        "event": "round",
+        "round": committed.round_id,
+        **{name: central.get(name) for name in ("accuracy", "rmse", "loss")},
+        "train_loss": readable(committed.metrics).get("train_loss"),
+        "accepted": len(committed.accepted),
+        "digest": committed.model,
+    }
 
 
 def readable(metrics: Metrics) -> dict[str, float | None]:
@@ -122,9 +151,7 @@ def survey_record(
         for client, found in sorted(surveys.items(), key=lambda item: item[0].encode())
     }
     clients = {client: {**readable(own), "samples": _samples(own)} for client, own in cut.items()}
-    scores = sorted(
-        score for one in clients.values() if (score := one.get("accuracy")) is not None
-    )
+    scores = sorted(score for one in clients.values() if (score := one.get("accuracy")) is not None)
     return {
         "event": "evaluation",
         "round": round_id,

@@ -1,11 +1,13 @@
 """Runs a scenario in one process: from its file to the finished run's folder."""
 
+import itertools
 import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from types import FrameType
@@ -14,8 +16,8 @@ from typing import Any
 from fedplat.config.build import Parts, build
 from fedplat.config.scenario import Scenario
 from fedplat.engine.coordinator import Coordinator
-from fedplat.engine.events import CoordinatorEvent
-from fedplat.engine.journal import encode
+from fedplat.engine.events import CoordinatorEvent, RoundCommitted, UpdateReceived
+from fedplat.engine.journal import decode, encode
 from fedplat.errors import ConfigError, InterruptedRunError
 from fedplat.learning import numerics
 from fedplat.params import Params
@@ -29,10 +31,9 @@ from fedplat.storage.sqlite import SqliteStore
 from fedplat.telemetry.display import Subscriber
 from fedplat.telemetry.metrics_file import MetricsFile
 from fedplat.types import Digest
-
 from fedplat_sim import folder as folders
 from fedplat_sim import report
-from fedplat_sim.aftermath import cross_evaluation, shards_record
+from fedplat_sim.aftermath import baselines, cross_evaluation, shards_record
 from fedplat_sim.federation import Federation, Stores
 from fedplat_sim.recorder import Recorder
 
@@ -80,11 +81,23 @@ def run(
     Raises: ConfigError and DataError before round 1; RoundError, if a round can not finish;
     InterruptedRunError after Ctrl-C, once what was in progress is safe on disk.
     """
-    started = perf_counter()
-    numerics.configure()
-    parts = parts or build(scenario)
     with ExitStack() as stack:
         stores, run_folder = _open_stores(scenario, options, stack)
+        return run_on(stores, scenario, options, subscribers, run_folder)
+
+
+def run_on(
+    stores: Stores,
+    scenario: Scenario,
+    options: Options,
+    subscribers: Sequence[Subscriber] = (),
+    run_folder: folders.RunFolder | None = None,
+) -> Result:
+    """Runs `scenario` on stores that are open; goes on where their log ends."""
+    started = perf_counter()
+    numerics.configure()
+    parts = build(scenario)
+    with ExitStack() as stack:
         executor = _executor(parts, stores, options)
         stack.callback(executor.close)
         return _Run(parts, stores, executor, options, run_folder, started, stack).go(subscribers)
@@ -128,6 +141,8 @@ class _Run:
         self.subscribers = [*self._metrics_file(), *subscribers]
         for subscriber in self.subscribers:
             self.stack.callback(subscriber.close)
+        if self.stores.log.version:
+            self._catch_up()
         self._tell_start()
         with self.interrupt.handling():
             self.federation.run(stop=lambda: self.interrupt.wanted)
@@ -177,7 +192,7 @@ class _Run:
     def _tell(self, record: Mapping[str, Any]) -> None:
         if record["event"] == "round":
             for key in self.totals:
-                self.totals[key] += record[key]
+                self.totals[key] += record.get(key, 0)
         for subscriber in self.subscribers:
             subscriber.on(record)
 
@@ -206,18 +221,34 @@ class _Run:
 
     def _tell_aftermath(self, broadcast: Digest) -> None:
         payload = self.stores.blobs.get(broadcast)
-        for record in cross_evaluation(self.parts, self.stores.states, broadcast, payload):
+        crossed = cross_evaluation(self.parts, self.stores.states, broadcast, payload)
+        for record in (*crossed, *baselines(self.parts)):
             self._tell(record)
 
     def _metrics_file(self) -> list[Subscriber]:
-        if self.folder is None:
-            return []
-        file = MetricsFile(self.folder.metrics)
-        if self.stores.log.version:
-            for record in folders.rewind(self.folder, file, self.stores.log):
-                for key in self.totals:
-                    self.totals[key] += record.get(key, 0) if record["event"] == "round" else 0
-        return [file]
+        return [] if self.folder is None else [MetricsFile(self.folder.metrics)]
+
+    def _catch_up(self) -> None:
+        """Brings the records of a run that was begun earlier to where its log is."""
+        events = [decode(entry) for entry in self.stores.log.read()]
+        rounds = [event.round_id for event in events if isinstance(event, RoundCommitted)]
+        last = rounds[-1] if rounds else 0
+        told: set[int] = set()
+        for file in self.subscribers:
+            if isinstance(file, MetricsFile):
+                kept = file.keep(partial(_stands, last=last))
+                told = {record["round"] for record in kept if record["event"] == "round"}
+                for record, key in itertools.product(kept, self.totals):
+                    self.totals[key] += record.get(key, 0)
+        self.recorder.catch_up(events, told)
+        self._count_again(events, max(told, default=0))
+
+    def _count_again(self, events: Sequence[CoordinatorEvent], told: int) -> None:
+        """Counts the blobs that the earlier process moved in the round that was interrupted."""
+        for event in events:
+            if isinstance(event, UpdateReceived) and event.round_id > told:
+                self.federation.transport.bytes_up += event.size_bytes
+                self.federation.transport.download(self.parts.work.cargo.broadcast_bytes)
 
     def _events_file(self) -> list[Any]:
         if self.folder is None:
@@ -230,6 +261,17 @@ class _Run:
             file.write(encode(event) + b"\n")
 
         return [write]
+
+
+def _stands(record: Mapping[str, Any], last: int) -> bool:
+    """Whether a record still holds when the run goes on from the commit of round `last`."""
+    match record["event"]:
+        case "round":
+            return int(record["round"]) <= last
+        case "evaluation":
+            return int(record["round"]) < last
+        case event:
+            return event in ("started", "shards", "warning")
 
 
 class _Interrupt:
@@ -294,12 +336,9 @@ def _open_stores(
         run_folder, _, _ = folders.reopen(options.folder)
     else:
         settings = {"executor": options.executor, "processes": options.processes}
-        run_folder = folders.create(
-            options.folder, scenario, numerics.environment(), settings
-        )
-    store = SqliteStore(run_folder.store)
-    stack.callback(store.close)
-    return Stores(store.events, FileBlobs(run_folder.blobs), store.states), run_folder
+        run_folder = folders.create(options.folder, scenario, numerics.environment(), settings)
+    store = stack.enter_context(SqliteStore(run_folder.store))
+    return Stores(store, FileBlobs(run_folder.blobs), store), run_folder
 
 
 def _executor(parts: Parts, stores: Stores, options: Options) -> Executor:

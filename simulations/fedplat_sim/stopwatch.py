@@ -22,7 +22,7 @@ class Stopwatch:
             self._seconds[name] = self._seconds.get(name, 0.0) + perf_counter() - start
 
     def lap(self, rest: str) -> dict[str, float]:
-        """The seconds since the last lap by phase, with their `total`; what no phase claims is `rest`."""
+        """Seconds since the last lap by phase, with the `total`; what no phase claims is `rest`."""
         now = perf_counter()
         total, self._since = now - self._since, now
         seconds, self._seconds = self._seconds, {}

@@ -52,7 +52,9 @@ def opened(**changes):
 
 
 def verdicts(commands):
-    return [c.message.verdict for c in commands if isinstance(c, Send) and isinstance(c.message, Ack)]
+    return [
+        c.message.verdict for c in commands if isinstance(c, Send) and isinstance(c.message, Ack)
+    ]
 
 
 def finish_round(machine, round_id=1):
@@ -237,7 +239,9 @@ def answer(command):
             return DeadlinePassed(time_s, round_id)
         case Aggregate(round_id):
             name = f"{round_id}"
-            return Aggregated(1.0, round_id, Digest("b" + name), Digest("k" + name), Digest("m" + name))
+            return Aggregated(
+                1.0, round_id, Digest("b" + name), Digest("k" + name), Digest("m" + name)
+            )
         case Commit(record):
             return record
         case Evaluate(round_id):
@@ -253,7 +257,12 @@ PLANS = st.fixed_dictionaries(
         "select": st.sampled_from(
             [
                 lambda round_id, time_s: tuple(Selected(c) for c in (A, B, C)),
-                lambda round_id, time_s: (Selected(A), Selected(B, dropout=True), Selected(C), Selected(D)),
+                lambda round_id, time_s: (
+                    Selected(A),
+                    Selected(B, dropout=True),
+                    Selected(C),
+                    Selected(D),
+                ),
             ]
         ),
     }
@@ -270,7 +279,9 @@ def test_any_order_of_answers_ends_in_the_same_models_and_accepted_sets(changes,
     machine, log = story(changes, numbers(choices))
     calm, calm_log = story(changes, numbers([]))
     assert machine.phase == calm.phase == "finished"
-    committed = [[e.accepted for e in one if isinstance(e, RoundCommitted)] for one in (log, calm_log)]
+    committed = [
+        [e.accepted for e in one if isinstance(e, RoundCommitted)] for one in (log, calm_log)
+    ]
     assert committed[0] == committed[1]
 
 
@@ -283,7 +294,11 @@ def test_a_machine_folded_from_any_prefix_of_the_log_goes_on_to_the_same_end(cha
     waiting = list(filter(None, map(answer, again.resume(0.0)))) or ([FIRST] if cut == 0 else [])
     while waiting:
         waiting.extend(filter(None, map(answer, again.handle(waiting.pop(0)))))
-    assert (again.phase, again.model, again.round.round_id) == (end.phase, end.model, end.round.round_id)
+    assert (again.phase, again.model, again.round.round_id) == (
+        end.phase,
+        end.model,
+        end.round.round_id,
+    )
 
 
 def test_resuming_acknowledges_once_more_what_was_accepted():
@@ -303,7 +318,13 @@ def test_a_stragglers_delay_is_shortened_by_the_time_that_passed_before_the_resu
 
 @pytest.mark.parametrize(
     "changes",
-    [{"quorum": 4}, {"rounds": -1}, {"per_round": 0}, {"deadline_s": 0.0}, {"deadline_s": float("nan")}],
+    [
+        {"quorum": 4},
+        {"rounds": -1},
+        {"per_round": 0},
+        {"deadline_s": 0.0},
+        {"deadline_s": float("nan")},
+    ],
 )
 def test_a_plan_refuses_numbers_out_of_their_range(changes):
     with pytest.raises(ValueError, match="must be|is more"):

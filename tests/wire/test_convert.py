@@ -1,12 +1,13 @@
-"""Messages survive the wire; strangers' bytes decode to a message or are refused, and nothing else."""
+"""Messages survive the wire; strangers' bytes decode to a message or are refused."""
 
 from fractions import Fraction
+from typing import get_args
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fedplat.engine.messages import Ack, Decline, Offer, Submit
+from fedplat.engine.messages import Ack, Decline, DeclineReason, Offer, Submit, Task, Verdict
 from fedplat.errors import CorruptPayloadError
 from fedplat.types import Digest, Mean, client_id
 from fedplat.wire import convert
@@ -19,7 +20,9 @@ SECONDS = st.floats(0, 1e9)
 MEANS = st.builds(Mean, st.fractions(), st.integers(0, 2**63))
 METRICS = st.dictionaries(st.text(max_size=12), MEANS, max_size=3)
 MESSAGES = st.one_of(
-    st.builds(Offer, IDS, ROUNDS, st.sampled_from(["fit", "evaluate"]), DIGESTS, st.booleans(), SECONDS),
+    st.builds(
+        Offer, IDS, ROUNDS, st.sampled_from(["fit", "evaluate"]), DIGESTS, st.booleans(), SECONDS
+    ),
     st.builds(Submit, IDS, ROUNDS, st.just("fit"), DIGESTS, SECONDS, METRICS),
     st.builds(Submit, IDS, ROUNDS, st.just("evaluate"), st.none(), SECONDS, METRICS),
     st.builds(
@@ -31,7 +34,9 @@ MESSAGES = st.one_of(
         st.text(max_size=40),
         ROUNDS,
     ),
-    st.builds(Ack, IDS, ROUNDS, st.sampled_from(["accepted", "late", "refused"]), st.text(max_size=40)),
+    st.builds(
+        Ack, IDS, ROUNDS, st.sampled_from(["accepted", "late", "refused"]), st.text(max_size=40)
+    ),
 )
 
 
@@ -67,12 +72,27 @@ def test_a_flipped_bit_or_a_lost_end_is_refused_or_is_another_message(message, d
             pass
 
 
+@pytest.mark.parametrize(
+    ("enum", "prefix", "names"),
+    [
+        (pb.Task, "TASK", get_args(Task)),
+        (pb.DeclineReason, "DECLINE_REASON", get_args(DeclineReason)),
+        (pb.Verdict, "VERDICT", get_args(Verdict)),
+    ],
+)
+def test_the_enums_of_the_contract_are_the_engines_words_in_their_order(enum, prefix, names):
+    written = [f"{prefix}_{name.upper()}" for name in ("unspecified", *names)]
+    assert dict(enum.items()) == {name: number for number, name in enumerate(written)}
+
+
 def test_a_message_over_the_limit_is_refused_before_it_is_read():
     with pytest.raises(CorruptPayloadError, match="the limit is"):
         convert.decode(b"\0" * (convert.MAX_MESSAGE_BYTES + 1))
 
 
-@pytest.mark.parametrize("total", ["1e999999999", "1/0", "nan", "inf", "", "0x10", "1" * 5000, "--1"])
+@pytest.mark.parametrize(
+    "total", ["1e999999999", "1/0", "nan", "inf", "", "0x10", "1" * 5000, "--1"]
+)
 def test_a_total_that_is_no_plain_fraction_is_refused(total):
     envelope = pb.Envelope()
     envelope.submit.task, envelope.submit.update = 1, bytes(32)

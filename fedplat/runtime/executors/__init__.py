@@ -14,7 +14,14 @@ def sequential(work: ClientWork, read: BlobReader, processes: int) -> Executor:
     return Sequential(work, read)
 
 
+def _cohort(work: ClientWork, read: BlobReader, processes: int) -> Executor:
+    from fedplat.runtime.executors.cohort import Cohort  # late: torch.func takes a while to import
+
+    return Cohort(work, read)
+
+
 BY_NAME: Mapping[str, Callable[[ClientWork, BlobReader, int], Executor]] = {
     "sequential": sequential,
     "process_pool": ProcessPool,
+    "cohort": _cohort,
 }

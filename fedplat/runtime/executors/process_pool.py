@@ -75,7 +75,7 @@ class ProcessPool:
             raise ValueError(f"processes must be >= 1, got {processes}")
         self.parts = processes
         self._work, self._read = work, read
-        self._broadcasts = _Broadcasts(len(work.cargo.encode_broadcast(work.cargo.first)))
+        self._broadcasts = _Broadcasts(work.cargo.broadcast_bytes)
         self._waiting: list[Task] = []
         self._done: dict[Task, Outcome] = {}
         self._workers: list[_Worker] = []
