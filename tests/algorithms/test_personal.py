@@ -224,3 +224,14 @@ def test_normalisation_counters_survive_averaging_as_integers():
     counter = state.params.tensors()["norm.num_batches_tracked"]
     assert counter.dtype == torch.int64
     assert counter == ROUNDS * EPOCHS
+
+
+def test_dittos_personal_model_starts_from_the_initial_one_whenever_its_client_joins():
+    federation = Federation(Ditto(lam=0.5), LEARNER, CLIENTS, cohorts=[(0,), (1,)])
+    global_model = Federation(FedAvg(), LEARNER, CLIENTS, cohorts=[(0,)]).run(1).params
+    state = federation.run(2)
+    model = net()
+    descend(model, CLIENTS[1].train, EPOCHS, lam=0.5, anchor=net(global_model))
+    agree(federation.personal(state, 1).tensors(), model)
+    never_asked = federation.personal(state, 2)
+    assert never_asked.digest() == state.params.digest()
