@@ -50,7 +50,7 @@ def test_and_says_so_beforehand_by_what_it_needs():
         (FineTune(), set()),
         (FineTune(epochs=2), {"epochs"}),
     ],
-    ids=repr,
+    ids=lambda value: " ".join(sorted(value)) if isinstance(value, set) else repr(value),
 )
 def test_it_needs_exactly_what_it_uses(algorithm, needs):
     assert algorithm.needs == needs
