@@ -127,7 +127,8 @@ def _settings(
         "pairs_of_short_measurements": plan.pairs,
         "processes_or_threads": PARALLEL,
         "memory": MEMORY_KIND,
-        "equal": "shards, cohorts, batch order, initial model, evaluation on 10,000 each round",
+        "equal": "shards, cohorts, batch order, initial model, evaluation on 10,000 each round; "
+        "the CNN's images have their channels last for every engine, unless contiguous is said",
         "peers": versions,
         "missing_peers": missing,
     }

@@ -14,6 +14,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, required=True)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--parallel", type=int, default=1)
+    parser.add_argument("--contiguous", action="store_true", help="instead of channels last")
     parser.add_argument("--no-work", action="store_true", help="no local step, no evaluation")
     parser.add_argument("--cohort", type=int, default=0, help="with --no-work: clients a round")
     return parser.parse_args()

@@ -49,7 +49,7 @@ class SameCohorts(FedAvg):
 def main() -> None:
     args = asked.arguments()
     torch.set_num_threads(args.threads)
-    workload = Workload(args.workload)
+    workload = Workload(args.workload, args.contiguous)
     model = models.make(args.model, workload.start(args.model))
     cohorts = workload.cohorts
     if args.cohort:

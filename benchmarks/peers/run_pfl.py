@@ -71,7 +71,7 @@ def sampler(cohorts: list[list[int]]) -> Callable[[], int]:
 def main() -> None:
     args = asked.arguments()
     torch.set_num_threads(args.threads)
-    workload = Workload(args.workload)
+    workload = Workload(args.workload, args.contiguous)
     laps = Laps()
 
     def user(client: int) -> Dataset:

@@ -10,7 +10,7 @@ from workload import Workload
 def main() -> None:
     args = asked.arguments()
     torch.set_num_threads(args.threads)
-    workload = Workload(args.workload)
+    workload = Workload(args.workload, args.contiguous)
     state = workload.start(args.model)
     model = models.make(args.model, state)
     watch = asked.Stopwatch()

@@ -8,6 +8,7 @@ from typing import Literal
 
 from benchmarks.figures import ROOT
 
+MODELS = ("cnn", "mlp")
 PARALLEL = 2  # processes or threads: what the issue's machine has cores
 PEERS = ROOT / "benchmarks" / "peers"
 Family = Literal["ours", "torch", "flower", "pfl", "blazefl"]
@@ -29,7 +30,8 @@ class Engine:
     """One row of the table.
 
     `counts` says that the engine may stand in a target's denominator or numerator; the others are
-    rows only.  `threads` are those of each process, `processes` those that train.
+    rows only.  `often` says that every repeat has it.  `threads` are those of each process,
+    `processes` those that train.
     """
 
     name: str
@@ -37,6 +39,8 @@ class Engine:
     processes: int
     threads: int
     counts: bool
+    often: bool
+    models: tuple[str, ...]
     command: Callable[[Setting, Path], Command]
 
     def environment(self) -> dict[str, str]:
@@ -60,7 +64,7 @@ def _ours(executor: str, processes: int, counts: bool = False) -> Engine:
     def command(of: Setting, python: Path) -> Command:
         return ours("train", of.model, executor, str(processes), str(of.rounds), of.data)
 
-    return Engine(f"fedplat {executor}", "ours", processes, 1, counts, command)
+    return Engine(f"fedplat {executor}", "ours", processes, 1, counts, counts, MODELS, command)
 
 
 def _script(
@@ -70,13 +74,22 @@ def _script(
     threads: int,
     *flags: str,
     counts: bool = True,
+    often: bool = True,
+    models: tuple[str, ...] = MODELS,
     launcher: tuple[str, ...] = (),
 ) -> Engine:
     def command(of: Setting, python: Path) -> Command:
         script = [PEERS / f"run_{family}.py", of.workload, of.model, "--rounds", str(of.rounds)]
         return [python, *launcher, *script, *flags]
 
-    return Engine(name, family, processes, threads, counts, command)
+    return Engine(name, family, processes, threads, counts, often and counts, models, command)
+
+
+def _contiguous(family: Family, threads: int) -> Engine:
+    """The CNN on contiguous images: with two threads either layout may be the faster one."""
+    name = f"{family}, {threads} thread{'s' * (threads > 1)}, contiguous"
+    flags = ("--threads", str(threads), "--contiguous")
+    return _script(name, family, 1, threads, *flags, often=False, models=("cnn",))
 
 
 _TWO = str(PARALLEL)
@@ -89,6 +102,10 @@ ENGINES = (
     _script("pfl, 2 threads", "pfl", 1, PARALLEL, "--threads", _TWO),
     _script("flower, 2 workers", "flower", PARALLEL, 1, "--parallel", _TWO),
     _script("blazefl, 2 client threads", "blazefl", 1, 1, "--threads", "1", "--parallel", _TWO),
+    _contiguous("torch", 1),
+    _contiguous("torch", PARALLEL),
+    _contiguous("pfl", 1),
+    _contiguous("pfl", PARALLEL),
     _ours("sequential", 1),
     _ours("cohort", 1),
     _script("pfl, 2 processes", "pfl", PARALLEL, 1, counts=False, launcher=_TORCHRUN),

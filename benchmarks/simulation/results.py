@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.figures import Report
 from benchmarks.simulation import scenarios
+from benchmarks.simulation.engines import MODELS
 from benchmarks.simulation.session import Session
 from benchmarks.simulation.summary import Trained, peer_wins, row, speedup
 
@@ -118,7 +119,7 @@ def _add_registered(report: Report, pairs: Pairs) -> None:
 
 def _add_parity(report: Report, found: Measured) -> None:
     medians = {name: one["median_rel_error"] for name, one in found.parity.items()}
-    complete = len(medians) == len(scenarios.MODELS) * len(scenarios.EXECUTORS)
+    complete = len(medians) == len(MODELS) * len(scenarios.EXECUTORS)
     failed = sorted(name for name in found.failures if name.startswith("parity"))
     worst = max((one["max_rel_error"] for one in found.parity.values()), default=None)
     plain = max((one["plain_max_rel_error"] for one in found.parity.values()), default=None)

@@ -15,7 +15,6 @@ from fedplat.runtime.client_work import ClientTask
 from fedplat.types import ClientId, Digest
 
 CLIENTS, PER_ROUND = 100, 10
-MODELS = ("cnn", "mlp")
 EXECUTORS = ("sequential", "process_pool", "cohort")
 
 

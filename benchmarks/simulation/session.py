@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.figures import ROOT
 from benchmarks.simulation import cold_start, engines, scenarios
 from benchmarks.simulation.cells import Cells
-from benchmarks.simulation.engines import ENGINES, Command, Engine, Setting
+from benchmarks.simulation.engines import ENGINES, MODELS, Command, Engine, Setting
 from benchmarks.simulation.process import MeasurementError, measure
 from benchmarks.simulation.summary import Trained, trained, warm_median
 
@@ -22,7 +22,7 @@ POPULATIONS = (100, 10_000)
 class Plan:
     """How much is measured.  After `patience_s`, what no figure needs is left out.
 
-    `repeats` are those of engines that stand in a target, `row_repeats` those of the others;
+    `repeats` are those of the engines that a target needs, `row_repeats` those of the others;
     `pairs` those of short measurements.
     """
 
@@ -60,8 +60,8 @@ class Session:
         """All engines on both models, interleaved: every repeat visits every engine once."""
         runs: dict[tuple[str, str], list[dict[str, Any]]] = {}
         for repeat in range(self.plan.repeats):
-            for model in scenarios.MODELS:
-                for engine in self._due(repeat):
+            for model in MODELS:
+                for engine in self._due(repeat, model):
                     cell = self._train_once(engine, model, repeat)
                     if cell is not None:
                         runs.setdefault((model, engine.name), []).append(cell)
@@ -71,16 +71,16 @@ class Session:
                 for engine in ENGINES
                 if (model, engine.name) in runs
             ]
-            for model in scenarios.MODELS
+            for model in MODELS
         }
 
-    def _due(self, repeat: int) -> list[Engine]:
-        """The engines of a repeat, each time in another order; first those that a figure needs."""
-        present = [engine for engine in ENGINES if engine.family in self.pythons]
-        counted = [engine for engine in present if engine.counts]
-        others = [e for e in present if not e.counts and repeat < self.plan.row_repeats]
-        turn = repeat % len(counted) if counted else 0
-        return [*counted[turn:], *counted[:turn], *others]
+    def _due(self, repeat: int, model: str) -> list[Engine]:
+        """The engines of a repeat, each time in another order; first those of every repeat."""
+        present = [e for e in ENGINES if e.family in self.pythons and model in e.models]
+        often = [engine for engine in present if engine.often]
+        seldom = [e for e in present if not e.often and repeat < self.plan.row_repeats]
+        turn = repeat % len(often) if often else 0
+        return [*often[turn:], *often[:turn], *seldom]
 
     def _train_once(self, engine: Engine, model: str, repeat: int) -> dict[str, Any] | None:
         setting = Setting(model, self.plan.rounds, self.data, self.workload)
@@ -150,7 +150,7 @@ class Session:
     def parity(self) -> dict[str, dict[str, float]]:
         """The relative errors of the clients' updates by model and executor."""
         found = {}
-        for model in scenarios.MODELS:
+        for model in MODELS:
             for executor in scenarios.EXECUTORS:
                 command: Command = [
                     sys.executable, "-m", "benchmarks.simulation.parity",

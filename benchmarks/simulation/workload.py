@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from benchmarks.simulation import scenarios
+from benchmarks.simulation.engines import MODELS
 from fedplat.config.build import Parts, build
 from fedplat.types import Dataset, client_id
 
@@ -18,7 +19,7 @@ from fedplat.types import Dataset, client_id
 def write(folder: Path, data: Path, rounds: int) -> None:
     """Fills `folder`; `workload.json` is written last, so a folder that has it is whole."""
     folder.mkdir(parents=True, exist_ok=True)
-    for model in scenarios.MODELS:
+    for model in MODELS:
         parts = build(scenarios.training(model, data, rounds))
         _write_initial(folder / f"initial_{model}.npz", parts)
     if parts.work.central is None:

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.figures import Report
 from benchmarks.simulation import results, scenarios, summary
-from benchmarks.simulation.engines import BY_NAME, ENGINES, OURS
+from benchmarks.simulation.engines import BY_NAME, ENGINES, MODELS, OURS
 from benchmarks.simulation.results import Measured
 from benchmarks.simulation.session import slug
 
@@ -71,6 +71,11 @@ def test_a_peer_that_is_faster_or_leaner_is_named_and_we_are_not():
     assert summary.peer_wins("mlp", arms[:1]) == []
 
 
+def test_the_better_layout_counts_too():
+    arms = [arm(OURS, 1.0), arm("torch, 2 threads", 2.0), arm("torch, 2 threads, contiguous", 1.5)]
+    assert summary.speedup(arms, ("torch",), "plain torch").value == pytest.approx(1.5)
+
+
 def test_every_engine_has_a_name_and_a_file_name_of_its_own():
     assert len({slug(engine.name) for engine in ENGINES}) == len(ENGINES)
 
@@ -84,7 +89,7 @@ def measured(**changes):
             "plain_median_rel_error": 1e-6,
             "plain_max_rel_error": 4e-4,
         }
-        for model in scenarios.MODELS
+        for model in MODELS
         for executor in scenarios.EXECUTORS
     }
     arms = [arm(OURS, 1.0), arm("torch, 1 thread", 2.0), arm("flower, 2 workers", 3.0)]
