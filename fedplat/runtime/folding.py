@@ -85,11 +85,11 @@ def fold(
             f"a fold needs updates, each with a weight: {len(digests)}, {len(weights)}"
         )
     first = read(digests[0])
-    rows = chain([first], map(read, digests[1:]))
+    rows = chain(iter([first]), map(read, digests[1:]))  # iter: lets `first` go once it is past
     if isinstance(rule, ColumnRule) and not isinstance(first, Tensor):
         return _by_columns(rule, cast(list[Columns], list(rows)), weights, threads)
     dim = len(first)
-    del first  # a vector may be as large as the model: it goes when it is added
+    del first  # a vector is as large as the model: it goes when it has been added
     return _by_rows(rule, dim, map(_whole, rows), weights)
 
 
