@@ -69,6 +69,7 @@ def test_each_client_gets_the_update_that_it_would_get_alone(settings):
     assert_same_updates(learner, [LocalTraining(learner.initial())] * len(UNEVEN), shards())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["logistic", "mlp", "cnn", "resnet8"])
 def test_every_model_without_batch_statistics_can_be_a_cohort(model):
     learner = torch_learner(model)
@@ -81,6 +82,7 @@ def test_lenet5_can_be_a_cohort():
     assert_same_updates(learner, requests, shards((20, 9, 20), (1, 28, 28)))
 
 
+@pytest.mark.slow
 def test_every_client_has_its_own_start_terms_and_roles():
     learner = torch_learner("resnet8", clip_norm=1.0, weight_decay=0.05)
     start = learner.initial()
@@ -98,7 +100,8 @@ def test_every_client_has_its_own_start_terms_and_roles():
     assert_same_updates(learner, requests, shards())
 
 
-@pytest.mark.parametrize("at_once", [1, 2, 100])
+@pytest.mark.slow
+@pytest.mark.parametrize("at_once", [1, 3, 100])
 def test_the_number_of_clients_at_once_does_not_matter(at_once):
     learner = torch_learner()
     requests = [LocalTraining(learner.initial())] * len(UNEVEN)

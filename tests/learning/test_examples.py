@@ -77,6 +77,7 @@ def test_an_example_runs_as_a_scenario(example):
     assert first.accuracy > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("example", ["pytorch_script", "sklearn_model"])
 def test_an_example_is_a_function_of_its_seed(example):
     train, _ = digits()
