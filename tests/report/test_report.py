@@ -158,6 +158,15 @@ def test_a_run_of_one_client_and_one_round(tmp_path):
     assert "one client's test split" in read.text
 
 
+@pytest.mark.parametrize("rounds", [1, 10])
+@pytest.mark.parametrize("personal", [False, True])
+def test_the_cards_of_the_clients_fill_their_rows(tmp_path, rounds, personal):
+    page = page_of(tmp_path, rounds=rounds, personal=personal)
+    clients = page[page.index("<h2>Clients") : page.index("<h2>Costs")]
+    assert clients.count('class="card"') % 2 == 0
+    assert clients.count('class="card wide"') == 1
+
+
 def test_a_run_without_federated_evaluation(tmp_path):
     read = outline(tmp_path, federated=False, rounds=3)
     assert "over clients" not in read.text.replace("mean over clients", "")

@@ -132,9 +132,9 @@ def _clients(run: Run) -> list[Tile]:
 
 
 def _pace(run: Run) -> str:
-    if not run.rounds or not run.seconds:
-        return ""
-    return f"{readable.duration(run.seconds / len(run.rounds))} a round"
+    spent = [(one.seconds or {}).get("total") for one in run.rounds]
+    known = [seconds for seconds in spent if seconds is not None]
+    return f"{readable.duration(sum(known) / len(known))} a round" if known else ""
 
 
 def _traffic(run: Run) -> Tile:

@@ -4,7 +4,7 @@ from fedplat.telemetry import readable
 from fedplat.telemetry.progress import score_of
 from fedplat.telemetry.records import Round
 from fedplat_sim.report import costs, curves, facts, population
-from fedplat_sim.report.cards import section
+from fedplat_sim.report.cards import Card, section
 from fedplat_sim.report.label_distribution import labels
 from fedplat_sim.report.markup import Child, Html, element, join, table
 from fedplat_sim.report.run import Run
@@ -20,13 +20,7 @@ def page(run: Run) -> str:
         _header(run),
         notes(facts.warnings(run)),
         section("Learning", [curves.quality(run), curves.loss(run)]),
-        section("Clients", [
-            population.distribution(run, "global"),
-            population.distribution(run, "personal"),
-            curves.clients_over_rounds(run),
-            population.cross_evaluation(run),
-            labels(run),
-        ]),
+        section("Clients", _clients(run)),
         section("Costs", [*costs.traffic(run), costs.time(run), costs.participation(run)]),
         element("section", element("h2", "Details"), _rounds(run), _scenario(run)),
     )  # fmt: skip
@@ -78,6 +72,19 @@ def _header(run: Run) -> Html:
         tiles(facts.key_figures(run)),
         element("dl", known, class_="facts") if known else Html(),
     )
+
+
+def _clients(run: Run) -> list[Card | None]:
+    found = [
+        population.distribution(run, "global"),
+        population.distribution(run, "personal"),
+        curves.clients_over_rounds(run),
+        population.cross_evaluation(run),
+    ]
+    cards: list[Card | None] = [card for card in found if card is not None]
+    if len(cards) % 2:  # two stand in a row: one more fills it
+        cards.insert(max(len(cards) - 1, 1), population.by_size(run))
+    return [*cards, labels(run)]
 
 
 def _rounds(run: Run) -> Html:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.ticker import MaxNLocator
 
 from fedplat.telemetry import readable
 from fedplat.telemetry.records import CrossEvaluation, Evaluation
@@ -23,6 +24,7 @@ from fedplat_sim.report.drawing import (
     draw,
     tick_number,
     tick_percent,
+    y_axis,
 )
 from fedplat_sim.report.run import Run
 from fedplat_sim.report.spread import spread_of
@@ -56,6 +58,36 @@ def distribution(run: Run, model: str) -> Card | None:
         f"{whose} on {_clients(len(values))} test split{'s' if len(values) > 1 else ''}, "
         f"round {evaluation.round}",
     )
+
+
+def by_size(run: Run) -> Card | None:
+    """Each client's last accuracy (or rmse) of the global model against its training samples."""
+    evaluation = run.last_evaluation("global")
+    if evaluation is None or run.shards is None:
+        return None
+    held = {client: sum(counts) for client, counts in run.shards.counts.items()}
+    found = [
+        (held[client], one.rmse if one.accuracy is None else one.accuracy)
+        for client, one in sorted(evaluation.clients.items())
+        if client in held
+    ]
+    points = [(size, score) for size, score in found if score is not None]
+    if not points:
+        return None
+
+    def paint(axes: Axes) -> None:
+        sizes, scores = zip(*points, strict=True)
+        dot = 44 if len(points) <= 100 else 12
+        axes.scatter(sizes, scores, s=dot, color=BLUE, alpha=0.75, edgecolors=CARD, linewidths=0.8)
+        y_axis(axes, tick_number if run.is_regression else tick_percent)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, steps=[1, 2, 5, 10]))
+        axes.set_xlabel("training samples of the client")
+
+    what = "RMSE" if run.is_regression else "Accuracy"
+    height = MATRIX_HEIGHT if run.cross else 240
+    chart = draw("by-size", f"{what} of clients by training samples", paint, height=height)
+    note = f"the global model on each client's test split, round {evaluation.round}"
+    return Card(f"{what} by size of the client", (chart,), (), note)
 
 
 def cross_evaluation(run: Run) -> Card | None:
