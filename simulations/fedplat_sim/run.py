@@ -83,7 +83,7 @@ def run(
     """
     with ExitStack() as stack:
         stores, run_folder = _open_stores(scenario, options, stack)
-        return run_on(stores, scenario, options, subscribers, run_folder)
+        return run_on(stores, scenario, options, subscribers, run_folder, parts)
 
 
 def run_on(
@@ -92,11 +92,12 @@ def run_on(
     options: Options,
     subscribers: Sequence[Subscriber] = (),
     run_folder: folders.RunFolder | None = None,
+    parts: Parts | None = None,
 ) -> Result:
     """Runs `scenario` on stores that are open; goes on where their log ends."""
     started = perf_counter()
     numerics.configure()
-    parts = build(scenario)
+    parts = parts or build(scenario)
     with ExitStack() as stack:
         executor = _executor(parts, stores, options)
         stack.callback(executor.close)
@@ -157,7 +158,7 @@ class _Run:
         return self._finish(params, finished.round_id, str(finished.model))
 
     def _finish(self, params: Params, rounds: int, digest: str) -> Result:
-        found = self.recorder.personal or self.recorder.central
+        found = self.recorder.central or self.recorder.personal
         result = Result(
             rounds=rounds,
             digest=digest,
@@ -197,8 +198,7 @@ class _Run:
             subscriber.on(record)
 
     def _tell_start(self) -> None:
-        scenario, resumed = self.parts.scenario, self.stores.log.version > 0
-        executor = self.federation.executor
+        scenario = self.parts.scenario
         self._tell(
             {
                 "event": "started",
@@ -211,12 +211,12 @@ class _Run:
                     "parameters": self.parts.work.cargo.initial.layout.num_trainable,
                 },
                 "algorithm": scenario.algorithm["name"],
-                "executor": executor.numerics,
+                "executor": self.federation.executor.name,
             }
         )
-        for text in self.parts.warnings:
-            self._tell({"event": "warning", "text": text})
-        if not resumed:
+        if self.stores.log.version == 0:
+            for text in self.parts.warnings:
+                self._tell({"event": "warning", "text": text})
             self._tell(shards_record(self.parts))
 
     def _tell_aftermath(self, broadcast: Digest) -> None:
@@ -308,6 +308,10 @@ class _Waiting:
     @property
     def parts(self) -> int:
         return self.inner.parts
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
 
     @property
     def numerics(self) -> str:

@@ -99,7 +99,8 @@ def refuse_what_can_not_run(sweep: Sweep) -> None:
     """
     reasons = list(dict.fromkeys(_refusals(sweep)))
     if reasons:
-        raise ConfigError(where=str(sweep.source), reason="\n  ".join(["", *reasons]).lstrip("\n"))
+        lines = reasons if len(reasons) == 1 else ["", *reasons]
+        raise ConfigError(where=str(sweep.source), reason="\n  ".join(lines))
 
 
 def _refusals(sweep: Sweep) -> Iterator[str]:

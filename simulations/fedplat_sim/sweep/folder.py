@@ -85,7 +85,8 @@ def _said(sweep: Sweep) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         reason = f"can not be read: {error}"
         raise ConfigError(where=str(sweep.scenario), reason=reason) from error
-    said: dict[str, Any] = json.loads(json.dumps({**table, "scenario": base}, default=str))
+    table |= {f"scenario.{key}": value for key, value in flat(base)}
+    said: dict[str, Any] = json.loads(json.dumps(table, default=str))
     return said
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ def initial(context):
 
 
 def fit(params, context):
+    if os.environ.get("DIE_AT_LR") == str(context.settings.lr):
+        os.kill(os.getpid(), signal.SIGKILL)
     x, y = context.data.inputs.reshape(len(context.data), -1), context.data.targets
     for label in np.unique(y):
         params["means"][label] += context.settings.lr * (
