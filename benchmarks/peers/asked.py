@@ -37,8 +37,8 @@ class Stopwatch:
     def start(self) -> None:
         self.last = time.perf_counter()
 
-    def answer(self) -> None:
+    def answer(self, **beside: float) -> None:
         """Writes what was measured as the last line of standard output."""
-        line = {"round_seconds": self.seconds, "accuracies": self.accuracies}
+        line = {"round_seconds": self.seconds, "accuracies": self.accuracies, **beside}
         sys.stdout.write("\n" + json.dumps(line) + "\n")
         sys.stdout.flush()

@@ -24,7 +24,11 @@ def main() -> None:
         state = local.average(trained, [workload.samples(client) for client in cohort])
         load(model, state)
         watch.lap(local.accuracy(model, *workload.test))
-    watch.answer()
+    moved = [
+        (now - then).square().sum()
+        for now, then in zip(state, workload.start(args.model), strict=True)
+    ]
+    watch.answer(moved=float(torch.stack(moved).sum().sqrt()))
 
 
 @torch.no_grad()

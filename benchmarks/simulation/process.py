@@ -80,10 +80,12 @@ def _communicate(process: "subprocess.Popen[str]", timeout_s: float) -> tuple[st
     try:
         return process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:
-        for pid in tree(process.pid):  # leaves first: Ray's daemons live in sessions of their own
-            _end(pid)
-        process.communicate()
         raise MeasurementError(f"took more than {timeout_s:.0f} s") from None
+    finally:
+        if process.poll() is None:  # too slow, or the operator has interrupted us
+            for pid in tree(process.pid):  # Ray's daemons live in sessions of their own
+                _end(pid)
+            process.communicate()
 
 
 def _end(pid: int) -> None:
@@ -121,11 +123,11 @@ class MemoryWatch:
         self._thread.join(GRACE_S)
 
     def _watch(self) -> None:
-        while self.peak_mib is not None and not self._stop.is_set():
+        pause_s = 0.0
+        while self.peak_mib is not None and (pause_s == 0.0 or not self._stop.wait(pause_s)):
             start = time.perf_counter()
             self.peak_mib = max(self.peak_mib, sum(map(pss_kib, tree(self.pid))) / 1024)
-            cost_s = time.perf_counter() - start
-            self._stop.wait(max(LEAST_PAUSE_S, COST_FACTOR * cost_s))
+            pause_s = max(LEAST_PAUSE_S, COST_FACTOR * (time.perf_counter() - start))
 
 
 def tree(pid: int) -> list[int]:
