@@ -29,7 +29,7 @@ TABLES: Mapping[str, tuple[str, str, int]] = {
     "model": ("fedplat.learning.models", "BY_NAME", 2),
     "data": ("fedplat.data.source", "BY_NAME", 0),
     "partition": ("fedplat.data.partition", "BY_NAME", 0),
-    "clients.sampler": ("fedplat.engine.sampling", "BY_NAME", 0),
+    "clients.sampler": ("fedplat.engine.sampling", "BY_NAME", 1),
     "clients.stragglers": ("fedplat.engine.sampling", "DELAYS", 0),
     "codec": ("fedplat.codecs", "BY_NAME", 0),
     "aggregator": ("fedplat.aggregators", "BY_NAME", 0),
