@@ -9,37 +9,14 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 from benchmarks.simulation import scenarios
+from benchmarks.simulation.laps import Laps
 from benchmarks.simulation.registered import registered
 from fedplat_sim.run import Options, run
 
 Answer = dict[str, Any]
-
-
-class Laps:
-    """A subscriber that takes the time at each round's record, so with its evaluation."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-        self.accuracies: list[float | None] = []
-        self._last = perf_counter()
-
-    def on(self, record: Mapping[str, Any]) -> None:
-        now = perf_counter()
-        if record["event"] == "round":
-            self.seconds.append(now - self._last)
-            self.accuracies.append(record["accuracy"])
-        if record["event"] in ("started", "shards", "round"):
-            self._last = now
-
-    def close(self) -> None:
-        """Holds nothing."""
-
-    def answer(self) -> Answer:
-        return {"round_seconds": self.seconds, "accuracies": self.accuracies}
 
 
 def train(model: str, executor: str, processes: str, rounds: str, data: str) -> Answer:

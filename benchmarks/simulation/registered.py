@@ -5,22 +5,16 @@ they differ in the number of registered clients and in nothing else.
 """
 
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
+from benchmarks.simulation.laps import Laps
 from fedplat.config import scenario as scenarios
 from fedplat.config.build import Parts, build
+from fedplat.config.scenario import Scenario
 from fedplat.data import PartitionedShards
 from fedplat.engine import sampling
-from fedplat.engine.coordinator import Coordinator
-from fedplat.engine.events import CoordinatorEvent, RoundCommitted
-from fedplat.learning import numerics
-from fedplat.runtime.executors import BY_NAME as EXECUTORS
-from fedplat.runtime.server_work import ServerWork
-from fedplat.storage.memory import MemoryBlobs, MemoryEvents, MemoryStates
-from fedplat_sim.federation import Federation, Stores
+from fedplat_sim.run import Options, run
 
 SHARDS, SAMPLES, PER_ROUND = 100, 60, 10
 MNIST_SAMPLES = 60_000
@@ -28,36 +22,14 @@ MNIST_SAMPLES = 60_000
 
 def registered(clients: str, rounds: str, data: str) -> dict[str, Any]:
     """Seconds of each round of ten clients of `clients`, sequential, without evaluation."""
-    numerics.configure()
-    parts = _parts(int(clients), int(rounds), Path(data))
-    stores = Stores(MemoryEvents(), MemoryBlobs(), MemoryStates())
-    server = ServerWork(parts.work.cargo, parts.rule, stores.blobs, int(clients))
-    committed = [perf_counter()]
-
-    def observe(event: CoordinatorEvent) -> None:
-        if isinstance(event, RoundCommitted):
-            committed.append(perf_counter())
-
-    executor = EXECUTORS["sequential"](parts.work, stores.blobs.get, 1)
-    coordinator = Coordinator(parts.plan)
-    Federation(coordinator, server, parts.work, executor, stores, [observe]).run(lambda: False)
-    pairs = pairwise(committed)
-    return {"round_seconds": [stop - start for start, stop in pairs]}
+    parts, laps = _parts(int(clients), int(rounds), Path(data)), Laps()
+    run(parts.scenario, Options(executor="sequential"), [laps], parts)
+    return laps.answer()
 
 
 def _parts(clients: int, rounds: int, data: Path) -> Parts:
     """A scenario's parts, with the shards and the population replaced by those of this question."""
-    table: dict[str, Any] = {
-        "name": "registered",
-        "seed": 1,
-        "rounds": rounds,
-        "data": {"name": "mnist", "path": str(data), "client_validation": 0.0, "client_test": 0.0},
-        "clients": {"count": MNIST_SAMPLES // SAMPLES, "per_round": PER_ROUND},
-        "model": "mlp",
-        "training": {"lr": 0.05, "batch_size": 32, "epochs": 1},
-        "evaluation": {"every": 0, "federated": "never"},
-    }
-    parts = build(scenarios.parse(table))
+    parts = build(_scenario(MNIST_SAMPLES // SAMPLES, rounds, data))
     indices = parts.shards.indices[:SHARDS]
     shards = PartitionedShards(parts.loaded.train, indices, seed=1, num_clients=clients)
     select = sampling.selection(
@@ -69,6 +41,27 @@ def _parts(clients: int, rounds: int, data: Path) -> Parts:
     )
     return replace(
         parts,
+        scenario=_scenario(clients, rounds, data),
         plan=replace(parts.plan, select=select),
+        shards=shards,
         work=replace(parts.work, shards=shards, central=None),
     )
+
+
+def _scenario(clients: int, rounds: int, data: Path) -> Scenario:
+    table: dict[str, Any] = {
+        "name": "registered",
+        "seed": 1,
+        "rounds": rounds,
+        "data": {
+            "name": "mnist",
+            "path": str(data),
+            "client_validation": 0.0,
+            "client_test": 0.0,
+        },
+        "clients": {"count": clients, "per_round": PER_ROUND},
+        "model": "mlp",
+        "training": {"lr": 0.05, "batch_size": 32, "epochs": 1},
+        "evaluation": {"every": 0, "federated": "never"},
+    }
+    return scenarios.parse(table)

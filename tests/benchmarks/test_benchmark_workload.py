@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.simulation import parity, scenarios, workload
 from benchmarks.simulation.engines import PEERS
-from benchmarks.simulation.ours import Laps
+from benchmarks.simulation.laps import Laps
 from fedplat.config.build import build
 from fedplat_sim.run import Options, run
 
