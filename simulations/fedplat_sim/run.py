@@ -81,6 +81,7 @@ def run(
     Raises: ConfigError and DataError before round 1; RoundError, if a round can not finish;
     InterruptedRunError after Ctrl-C, once what was in progress is safe on disk.
     """
+    numerics.configure()  # before the environment is written down
     with ExitStack() as stack:
         stores, run_folder = _open_stores(scenario, options, stack)
         return run_on(stores, scenario, options, subscribers, run_folder, parts)
