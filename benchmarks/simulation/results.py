@@ -130,8 +130,8 @@ def _add_parity(report: Report, found: Measured) -> None:
         at_most=1e-5,
         how="a client's update after one epoch against the same epoch in float64: the median of "
         "the first cohort's 10 clients, the maximum over 2 models and all executors. The worst "
-        f"client: {_error(worst)}, where the plain float32 loop of torch has {_error(plain)} too "
-        "(a ReLU or max pooling on the other side of its kink)"
+        f"client: {_error(worst)}; in a plain float32 loop of torch: {_error(plain)} (a ReLU or "
+        "max pooling that rounds to the other side of its kink)"
         + (f"; failed: {', '.join(failed)}" if failed else ""),
     )
 

@@ -1,5 +1,6 @@
 """One run of the benchmark: what is measured how often, and every cell that came of it."""
 
+import itertools
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -34,7 +35,7 @@ class Plan:
     patience_s: float
 
 
-QUICK = Plan(rounds=4, repeats=2, row_repeats=1, pairs=3, overhead_rounds=10, patience_s=300)
+QUICK = Plan(rounds=4, repeats=2, row_repeats=1, pairs=3, overhead_rounds=10, patience_s=330)
 FULL = Plan(rounds=10, repeats=5, row_repeats=3, pairs=7, overhead_rounds=20, patience_s=4500)
 
 
@@ -57,14 +58,17 @@ class Session:
     # ── training ─────────────────────────────────────────────────────────────────────────────────
 
     def train(self) -> dict[str, list[Trained]]:
-        """All engines on both models, interleaved: every repeat visits every engine once."""
+        """All engines on both models, interleaved: every repeat visits every engine once.
+
+        Rows without a target come after all repeats of the others.
+        """
         runs: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        for repeat in range(self.plan.repeats):
-            for model in MODELS:
-                for engine in self._due(repeat, model):
-                    cell = self._train_once(engine, model, repeat)
-                    if cell is not None:
-                        runs.setdefault((model, engine.name), []).append(cell)
+        turns = itertools.product((True, False), range(self.plan.repeats), MODELS)
+        for counts, repeat, model in turns:
+            for engine in self._due(counts, repeat, model):
+                cell = self._train_once(engine, model, repeat)
+                if cell is not None:
+                    runs.setdefault((model, engine.name), []).append(cell)
         return {
             model: [
                 trained(engine, runs[model, engine.name])
@@ -74,13 +78,18 @@ class Session:
             for model in MODELS
         }
 
-    def _due(self, repeat: int, model: str) -> list[Engine]:
-        """The engines of a repeat, each time in another order; first those of every repeat."""
-        present = [e for e in ENGINES if e.family in self.pythons and model in e.models]
-        often = [engine for engine in present if engine.often]
-        seldom = [e for e in present if not e.often and repeat < self.plan.row_repeats]
-        turn = repeat % len(often) if often else 0
-        return [*often[turn:], *often[:turn], *seldom]
+    def _due(self, counts: bool, repeat: int, model: str) -> list[Engine]:
+        """The engines of a repeat, each time in another order."""
+        due = [
+            engine
+            for engine in ENGINES
+            if engine.counts == counts
+            and engine.family in self.pythons
+            and model in engine.models
+            and (engine.often or repeat < self.plan.row_repeats)
+        ]
+        turn = repeat % len(due) if due else 0
+        return [*due[turn:], *due[:turn]]
 
     def _train_once(self, engine: Engine, model: str, repeat: int) -> dict[str, Any] | None:
         setting = Setting(model, self.plan.rounds, self.data, self.workload)

@@ -4,9 +4,10 @@ import pytest
 
 from benchmarks.figures import Report
 from benchmarks.simulation import results, scenarios, summary
+from benchmarks.simulation.cells import Cells
 from benchmarks.simulation.engines import BY_NAME, ENGINES, MODELS, OURS
 from benchmarks.simulation.results import Measured
-from benchmarks.simulation.session import slug
+from benchmarks.simulation.session import FULL, Session, slug
 
 FIGURES = [
     "sim.cnn.speedup_vs_sequential",
@@ -141,7 +142,20 @@ def test_parity_without_one_executor_has_no_value_and_says_which_failed():
     assert "parity-cnn-cohort" in by_id["sim.parity.max_rel_error"].how
 
 
-def test_the_worst_client_stands_beside_the_plain_loop_that_has_it_too():
+def test_the_worst_client_stands_beside_that_of_the_plain_loop():
     by_id, rows = figures(measured())
-    assert "0.0004, where the plain float32 loop" in by_id["sim.parity.max_rel_error"].how
+    assert (
+        "0.0004; in a plain float32 loop of torch: 0.0004" in by_id["sim.parity.max_rel_error"].how
+    )
     assert any(row.get("measurement") == "plain max rel error" for row in rows)
+
+
+def test_each_repeat_begins_with_another_engine_and_visits_all_that_are_due(tmp_path):
+    pythons = dict.fromkeys(("ours", "torch", "pfl"), tmp_path)
+    session = Session(FULL, tmp_path, tmp_path, pythons, Cells(tmp_path, "stamp"))
+    first, second = (session._due(True, repeat, "mlp") for repeat in (0, 1))
+    assert [engine.name for engine in first][1:] + [first[0].name] == [e.name for e in second]
+    assert {engine.family for engine in first} == set(pythons)
+    assert not any("contiguous" in engine.name for engine in first)
+    late = session._due(True, FULL.repeats - 1, "cnn")
+    assert not any("contiguous" in engine.name for engine in late)
