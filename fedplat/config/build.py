@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from pathlib import Path
 from typing import Any
 
 from fedplat import aggregators, algorithms, codecs, data, rng
+from fedplat.config import trace
 from fedplat.config.app import load_app
 from fedplat.config.scenario import Scenario
 from fedplat.engine import sampling
@@ -109,9 +111,9 @@ def _plan(scenario: Scenario, shards: data.PartitionedShards) -> Plan:
 def _select(scenario: Scenario, shards: data.PartitionedShards) -> Select:
     clients = scenario.clients
     return sampling.selection(
-        sampler=clients.sampler,
+        sampler=trace.resolved(clients.sampler),
         population=clients.count,
-        ask=min(clients.count, scenario.per_round + clients.over_selection),
+        ask=scenario.per_round + clients.over_selection,
         dropout=clients.dropout,
         stragglers=clients.stragglers,
         samples=shards.samples,
@@ -132,6 +134,12 @@ def _refuse_what_can_not_work(
 ) -> None:
     name = scenario.algorithm["name"]
     missing = sorted(algorithm.needs - learner.supports)
+    if missing == ["sgd"] and scenario.app is None:
+        raise CompositionError(
+            where=f"algorithm {name}",
+            reason=f"it reads gradients from the update, which {scenario.training.optimizer} hides",
+            instead='training.optimizer = "sgd", with or without momentum',
+        )
     if missing:
         raise CompositionError(
             where=f"algorithm {name}",

@@ -17,6 +17,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from fedplat.errors import ConfigError
 from fedplat.types import TrainSettings
 
+PATHS = ("app", "data.path", "data.test_path", "clients.sampler.trace")
+
 
 def _part(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
@@ -165,7 +167,7 @@ class Scenario(_Frozen):
 def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Scenario:
     """Reads a scenario file; `overrides` are dotted keys, `{"clients.count": 3}`.
 
-    Paths inside (`data.path`, `app`) are relative to the file.
+    Paths inside (`PATHS`) are relative to the file.
 
     Raises: ConfigError, if the file can not be read, is no TOML, or is no scenario; everything that
     is wrong is named at once.
@@ -179,14 +181,16 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Scenario:
         raise ConfigError(where=str(path), reason=f"is not TOML: {error}") from error
     for key, value in (overrides or {}).items():
         put(table, key, value)
-    for owner, key in (
-        (table.get("data"), "path"),
-        (table, "app"),
-        (table.get("clients"), "trace"),
-    ):
-        if isinstance(owner, dict) and isinstance(owner.get(key), str):
-            owner[key] = str((path.parent / owner[key]).resolve())
+    for key in PATHS:
+        _resolve(table, key.split("."), path.parent)
     return parse(table, str(path))
+
+
+def _resolve(table: Any, key: list[str], folder: Path) -> None:
+    for step in key[:-1]:
+        table = table.get(step) if isinstance(table, dict) else None
+    if isinstance(table, dict) and isinstance(table.get(key[-1]), str):
+        table[key[-1]] = str((folder / table[key[-1]]).resolve())
 
 
 def put(table: dict[str, Any], key: str, value: Any) -> None:

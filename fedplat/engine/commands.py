@@ -25,6 +25,19 @@ class SetDeadline:
 
 
 @dataclass(frozen=True, slots=True)
+class FoldAhead:
+    """Fold these updates already: nobody can come before them any more (ClientId order).
+
+    They follow the `start` updates that were folded ahead before.  A hint: the next `Aggregate` is
+    binding, and its result does not depend on what was folded ahead.
+    """
+
+    round_id: int
+    start: int
+    updates: tuple[tuple[ClientId, Digest, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Aggregate:
     """Fold these updates (ClientId order: client, digest, weight), make the server step, post
     `Aggregated`.  `broadcast` and `kept` are the state that the round started from.
@@ -67,7 +80,7 @@ class Fail:
     error: FedplatError
 
 
-CoordinatorCommand = Send | SetDeadline | Aggregate | Commit | Evaluate | Finish | Fail
+CoordinatorCommand = Send | SetDeadline | FoldAhead | Aggregate | Commit | Evaluate | Finish | Fail
 
 
 @dataclass(frozen=True, slots=True)

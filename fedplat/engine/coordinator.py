@@ -15,6 +15,7 @@ from fedplat.engine.commands import (
     Evaluate,
     Fail,
     Finish,
+    FoldAhead,
     Send,
     SetDeadline,
 )
@@ -57,10 +58,28 @@ class Round:
     asked: dict[ClientId, Selected] = field(default_factory=dict)
     accepted: dict[ClientId, UpdateReceived] = field(default_factory=dict)
     lost: dict[ClientId, str] = field(default_factory=dict)
+    settled: int = 0
+    folded: int = 0
 
     @property
     def missing(self) -> list[ClientId]:
         return [c for c in self.asked if c not in self.accepted and c not in self.lost]
+
+    def settle(self) -> tuple[UpdateReceived, ...]:
+        """The accepted updates before which, in ClientId order, nobody can come any more.
+
+        Each is given once; `settled` counts the clients passed, `folded` the updates given.
+        """
+        order, given = list(self.asked), []
+        while self.settled < len(order):
+            client = order[self.settled]
+            if client in self.accepted:
+                given.append(self.accepted[client])
+            elif client not in self.lost:
+                break
+            self.settled += 1
+        self.folded += len(given)
+        return tuple(given)
 
 
 @dataclass(slots=True)
@@ -120,10 +139,9 @@ class Coordinator:
         the acknowledgement may have been lost with the process.
         """
         self.now_s = max(self.now_s, time_s)
-        known = [self._ack(event, "accepted") for event in self.last.accepted.values()]
-        if self.phase in ("collecting", "aggregating"):
-            known += [self._ack(event, "accepted") for event in self.round.accepted.values()]
-        return known + self._outstanding()
+        known = {id(one): one for one in (self.last, self.round)}.values()
+        accepted = [event for one in known for event in one.accepted.values()]
+        return [*(self._ack(event, "accepted") for event in accepted), *self._outstanding()]
 
     def _outstanding(self) -> Commands:
         match self.phase:
@@ -158,7 +176,8 @@ class Coordinator:
         round_id = self.round.round_id + 1
         selected = self.plan.select(round_id, self.now_s)
         self.phase = "collecting"
-        self.round = Round(round_id, self.now_s, {one.client: one for one in selected})
+        in_order = sorted(selected, key=lambda one: one.client.encode())
+        self.round = Round(round_id, self.now_s, {one.client: one for one in in_order})
         return self._offers() if selected else self._close()
 
     def _offers(self) -> Commands:
@@ -195,7 +214,7 @@ class Coordinator:
             ]
         self.round.accepted[event.client] = event
         self.round.lost.pop(event.client, None)
-        return [self._ack(event, "accepted"), *self._close_if_complete()]
+        return [self._ack(event, "accepted"), *self._fold_ahead(), *self._close_if_complete()]
 
     def _declined(self, event: ClientDeclined) -> Commands:
         if not self._is_open(event.round_id) or event.client not in self.round.missing:
@@ -251,9 +270,16 @@ class Coordinator:
         self.phase = "aggregating"
         return [self._aggregate()]
 
+    def _fold_ahead(self) -> Commands:
+        start = self.round.folded
+        settled = self.round.settle()
+        if not settled:
+            return []
+        return [FoldAhead(self.round.round_id, start, tuple(map(_row, settled)))]
+
     def _ordered(self) -> tuple[tuple[ClientId, Digest, float], ...]:
         events = sorted(self.round.accepted.values(), key=lambda event: event.client.encode())
-        return tuple((event.client, event.update, event.weight) for event in events)
+        return tuple(map(_row, events))
 
     def _aggregate(self) -> Aggregate:
         return Aggregate(self.round.round_id, self.broadcast, self.kept, self._ordered())
@@ -319,3 +345,7 @@ class Coordinator:
     def _fail(self, error: FedplatError) -> Commands:
         self.phase, self.failure = "failed", error
         return [Fail(error)]
+
+
+def _row(event: UpdateReceived) -> tuple[ClientId, Digest, float]:
+    return event.client, event.update, event.weight

@@ -4,6 +4,7 @@ A simulation and a daemon differ in what performs the commands and in what bring
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from fedplat.engine import journal
@@ -19,6 +20,8 @@ Observe = Callable[[CoordinatorEvent], None]
 class Driver:
     """Feeds events to the coordinator and has its commands performed.
 
+    `around_append` is entered before events are written: what they name is made durable there.
+
     Guarantees: an event is durable in the log before the machine sees it, so before anything is
     said or done because of it; events that are posted together cost one write.
     """
@@ -29,11 +32,11 @@ class Driver:
         log: EventStore,
         perform: Mapping[type[CoordinatorCommand], Perform],
         *,
-        before_append: Callable[[], None],
+        around_append: Callable[[], AbstractContextManager[None]],
         observers: Iterable[Observe] = (),
     ) -> None:
         self.coordinator, self._log, self._perform = coordinator, log, perform
-        self._before_append, self._observers = before_append, tuple(observers)
+        self._around_append, self._observers = around_append, tuple(observers)
         self._inbox: list[CoordinatorEvent] = []
 
     def replay(self) -> int:
@@ -55,8 +58,8 @@ class Driver:
         """Logs the posted events, then lets the machine act on them, until none is left."""
         while self._inbox:
             batch, self._inbox = self._inbox, []
-            self._before_append()
-            self._log.append([journal.encode(event) for event in batch], self._log.version)
+            with self._around_append():
+                self._log.append([journal.encode(event) for event in batch], self._log.version)
             for event in batch:
                 for observe in self._observers:
                     observe(event)

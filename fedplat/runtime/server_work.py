@@ -2,18 +2,19 @@
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 
 from fedplat.aggregators.beside import fold_beside
-from fedplat.engine.commands import Aggregate
+from fedplat.engine.commands import Aggregate, FoldAhead
 from fedplat.engine.events import Aggregated, Initialised
 from fedplat.engine.payload import Cargo
 from fedplat.params import Vector
 from fedplat.protocols import Aggregate as Mean
-from fedplat.protocols import ColumnCodec, FoldRule, ServerState
+from fedplat.protocols import ColumnCodec, ColumnRule, FoldRule, ServerState
 from fedplat.runtime.folding import Encoded, fold
+from fedplat.runtime.folding_ahead import FoldingAhead, Row
 from fedplat.runtime.ports import BlobStore
 from fedplat.types import Digest
 
@@ -30,6 +31,7 @@ class ServerWork:
     rule: FoldRule[Any]
     blobs: BlobStore
     num_registered: int
+    _ahead: FoldingAhead | None = None
     _states: dict[tuple[Digest, Digest], ServerState] = field(default_factory=dict, repr=False)
 
     def initialise(self, time_s: float) -> Initialised:
@@ -47,7 +49,7 @@ class ServerWork:
             for name in self.cargo.algorithm.extra_kinds
         }
         mean = Mean(
-            update=fold(self.rule, digests, weights, self._update),
+            update=self._fold_updates(command.updates),
             beside=self._fold_beside(digests, weights),
             extras=extras,
             num_clients=sum(weight > 0 for weight in weights),
@@ -55,6 +57,25 @@ class ServerWork:
         )
         following = self.cargo.algorithm.server(state, mean)
         return Aggregated(time_s, command.round_id, *self._store(following))
+
+    def fold_ahead(self, command: FoldAhead) -> None:
+        """Folds the beginning of the next aggregate already, where rule and codec allow it."""
+        if not isinstance(self.rule, ColumnRule) or not isinstance(self.cargo.codec, ColumnCodec):
+            return
+        if command.start == 0:
+            self._ahead = FoldingAhead(self.rule, self.cargo.shared.dim)
+        if self._ahead is not None and len(self._ahead.rows) == command.start:
+            updates = [self._encoded(digest) for _, digest, _ in command.updates]
+            self._ahead.add(command.updates, updates)
+
+    def _fold_updates(self, rows: tuple[Row, ...]) -> Vector:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and rows[: len(ahead.rows)] == tuple(ahead.rows):
+            rest = rows[len(ahead.rows) :]
+            ahead.add(rest, [self._encoded(digest) for _, digest, _ in rest])
+            return ahead.finish()
+        weights = [weight for _, _, weight in rows]
+        return fold(self.rule, [digest for _, digest, _ in rows], weights, self._update)
 
     def state(self, broadcast: Digest, kept: Digest) -> ServerState:
         """The server state of two blobs."""
@@ -70,10 +91,13 @@ class ServerWork:
         return broadcast, kept, state.params.digest()
 
     def _update(self, digest: Digest) -> Vector | Encoded:
-        payload, cargo = self.blobs.get(digest), self.cargo
-        if isinstance(cargo.codec, ColumnCodec):
-            return Encoded(cargo.codec, cargo.shared, cargo.frame(payload))
-        return cargo.decode_update(payload).update
+        if isinstance(self.cargo.codec, ColumnCodec):
+            return self._encoded(digest)
+        return self.cargo.decode_update(self.blobs.get(digest)).update
+
+    def _encoded(self, digest: Digest) -> Encoded:
+        codec = cast(ColumnCodec, self.cargo.codec)
+        return Encoded(codec, self.cargo.shared, self.cargo.frame(self.blobs.get(digest)))
 
     def _extra(self, name: str, digest: Digest) -> Vector:
         return self.cargo.decode_head(self.blobs.get(digest))[1][name].view(-1)

@@ -1,6 +1,7 @@
 """A federation in one process: the daemons' engine over virtual time and in-process transport."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -10,6 +11,7 @@ from fedplat.engine.commands import (
     Evaluate,
     Fail,
     Finish,
+    FoldAhead,
     Send,
     SetDeadline,
 )
@@ -78,13 +80,14 @@ class Federation:
             {
                 Send: self._send,
                 SetDeadline: self._set_deadline,
+                FoldAhead: self._fold_ahead,
                 Aggregate: self._aggregate,
                 Commit: lambda command: self.driver.post(command.record),
                 Evaluate: self._evaluate,
                 Finish: self._finish,
                 Fail: self._fail,
             },
-            before_append=self.spool.sync,
+            around_append=self._committing,
             observers=(*self.observers, self._tidy),
         )
 
@@ -118,6 +121,12 @@ class Federation:
             if not moved and not self.schedule.more_now() and not self._over():
                 raise ProtocolError(reason="nothing is left to happen, yet the run is not over")
 
+    @contextmanager
+    def _committing(self) -> Iterator[None]:
+        with self.stopwatch.phase("commit"):
+            self.spool.sync()
+            yield
+
     def _tidy(self, event: CoordinatorEvent) -> None:
         """Frees the updates of a round once its commit is durable."""
         if isinstance(event, RoundCommitted) and not self.keep_updates:
@@ -138,6 +147,10 @@ class Federation:
     def _set_deadline(self, command: SetDeadline) -> None:
         passed = DeadlinePassed(command.time_s, command.round_id)
         self.schedule.at(command.time_s, lambda: self.driver.post(passed))
+
+    def _fold_ahead(self, command: FoldAhead) -> None:
+        with self.stopwatch.phase("aggregate"):
+            self.server.fold_ahead(command)
 
     def _aggregate(self, command: Aggregate) -> None:
         with self.stopwatch.phase("aggregate"):

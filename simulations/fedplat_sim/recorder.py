@@ -75,7 +75,7 @@ class Recorder:
                 if not self.evaluates(event.round_id):
                     self._tell_round({})
             case Evaluated(_, _, metrics):
-                self.central = readable(metrics)
+                self.central = readable(metrics)  # empty, if only the clients have whole models
                 self._tell_round(self.central)
             case Initialised():
                 pass
@@ -143,7 +143,7 @@ def survey_record(
     """The clients' evaluations of one model on one split: each, and mean, 10th percentile, worst.
 
     `overall` merges the clients' counts exactly, so that a large client counts for more; `mean`
-    gives every client the same weight.
+    gives every client the same weight.  A regression's figures are of the rmse, where large is bad.
     """
     prefix = f"{model}/{split}/"
     cut = {
@@ -151,7 +151,9 @@ def survey_record(
         for client, found in sorted(surveys.items(), key=lambda item: item[0].encode())
     }
     clients = {client: {**readable(own), "samples": _samples(own)} for client, own in cut.items()}
-    scores = sorted(score for one in clients.values() if (score := one.get("accuracy")) is not None)
+    error = any("rmse" in one for one in clients.values())
+    found = (one.get("rmse" if error else "accuracy") for one in clients.values())
+    scores = sorted((score for score in found if score is not None), reverse=error)
     return {
         "event": "evaluation",
         "round": round_id,

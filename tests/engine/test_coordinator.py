@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedplat.engine import journal
-from fedplat.engine.commands import Aggregate, Commit, Evaluate, Fail, Finish, Send, SetDeadline
+from fedplat.engine.commands import (
+    Aggregate,
+    Commit,
+    Evaluate,
+    Fail,
+    Finish,
+    FoldAhead,
+    Send,
+    SetDeadline,
+)
 from fedplat.engine.coordinator import Coordinator
 from fedplat.engine.events import (
     Aggregated,
@@ -146,7 +155,7 @@ def test_over_selection_closes_at_the_wanted_number_of_updates():
     machine.handle(update(D))
     machine.handle(update(B))
     commands = machine.handle(update(A))
-    assert [type(c) for c in commands] == [Send, Aggregate]
+    assert [type(c) for c in commands] == [Send, FoldAhead, Aggregate]
 
 
 def test_a_flawed_update_stops_the_run_naming_round_and_client():
@@ -301,11 +310,39 @@ def test_a_machine_folded_from_any_prefix_of_the_log_goes_on_to_the_same_end(cha
     )
 
 
+def folded_ahead(commands):
+    return [[c for c, _, _ in one.updates] for one in commands if isinstance(one, FoldAhead)]
+
+
+def test_only_the_settled_beginning_of_the_order_is_folded_ahead():
+    machine = opened()
+    assert folded_ahead(machine.handle(update(B))) == []  # A may still come
+    assert folded_ahead(machine.handle(update(A))) == [[A, B]]
+    assert folded_ahead(machine.handle(update(C))) == [[C]]
+
+
+def test_a_client_that_dropped_out_does_not_hold_the_others_up():
+    machine = opened()
+    machine.handle(ClientDeclined(1.0, 1, A, "fit", "dropout"))
+    assert folded_ahead(machine.handle(update(B))) == [[B]]
+
+
 def test_resuming_acknowledges_once_more_what_was_accepted():
     machine = opened()
     machine.handle(update(A))
     assert verdicts(machine.resume(1.0)) == ["accepted"]
     assert [c.message.client for c in machine.resume(1.0) if isinstance(c.message, Offer)] == [B, C]
+
+
+def test_resuming_between_aggregate_and_commit_acknowledges_the_round_once_more():
+    machine = opened()
+    for client in (A, B, C):
+        machine.handle(update(client))
+    machine.handle(Aggregated(2.0, 1, Digest("b1"), Digest("k1"), Digest("m1")))
+    commands = machine.resume(2.0)
+    assert verdicts(commands) == ["accepted"] * 3 and isinstance(commands[-1], Commit)
+    machine.handle(commands[-1].record)
+    assert verdicts(machine.resume(2.0)) == ["accepted"] * 3  # not twice, though committed
 
 
 def test_a_stragglers_delay_is_shortened_by_the_time_that_passed_before_the_resume():

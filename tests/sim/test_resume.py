@@ -97,7 +97,7 @@ def test_ctrl_c_exits_130_and_says_how_to_resume_and_resuming_gives_the_same_dig
     resumed = finish(start(tmp_path, "--resume", str(folder), "--json"))
     calm = finish(start(tmp_path, str(scenario), "--memory", "--json"))
     assert resumed["digest"] == calm["digest"]
-    rounds = [json.loads(line) for line in (folder / "metrics.jsonl").open()]
+    rounds = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [r["round"] for r in rounds if r["event"] == "round"] == list(range(1, 31))
 
 
@@ -106,7 +106,7 @@ def test_kill_9_and_resume_gives_the_same_digest(tmp_path):
     process = start(tmp_path, str(scenario), "--run", str(folder))
     wait_for_round(folder, process)
     process.kill()
-    process.wait()
+    process.communicate()
     resumed = finish(start(tmp_path, "--resume", str(folder), "--json"))
     calm = finish(start(tmp_path, str(scenario), "--memory", "--json"))
     assert resumed["digest"] == calm["digest"]

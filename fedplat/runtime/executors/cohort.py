@@ -24,6 +24,7 @@ class Cohort:
     """
 
     parts = 1
+    name = "cohort"
     numerics = "cohort"
 
     def __init__(self, work: ClientWork, read: BlobReader) -> None:

@@ -68,6 +68,7 @@ class ProcessPool:
     Raises: TransportError, if a worker dies.
     """
 
+    name = "process_pool"
     numerics = "step"
 
     def __init__(self, work: ClientWork, read: BlobReader, processes: int) -> None:

@@ -8,6 +8,7 @@ class Sequential:
     """Does a task when its result is asked for."""
 
     parts = 1
+    name = "sequential"
     numerics = "step"
 
     def __init__(self, work: ClientWork, read: BlobReader) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,17 +105,21 @@ def refuse_what_can_not_run(sweep: Sweep) -> None:
 
 def _refusals(sweep: Sweep) -> Iterator[str]:
     for arm in sweep.arms:
-        combinations: Sequence[tuple[Point, Point]] = list(
-            itertools.product(points(sweep.grid), points(arm.tune))
-        )
-        for point, tuned in combinations:
-            try:
-                one = cell(sweep, arm, point, tuned, sweep.seeds[0], is_trial=False)
-                parts = build(one.scenario)
-                if arm.trials > 1:
-                    _refuse_blind_choice(sweep, parts)
-            except ConfigError as error:
-                yield f"arm {arm.name}{_said(arm, point, tuned)}: {error}"
+        for point, tuned in itertools.product(points(sweep.grid), points(arm.tune)):
+            reason = _refusal(sweep, arm, point, tuned)
+            if reason:
+                yield f"arm {arm.name}{_said(arm, point, tuned)}: {reason}"
+
+
+def _refusal(sweep: Sweep, arm: Arm, point: Point, tuned: Point) -> str:
+    try:
+        one = cell(sweep, arm, point, tuned, sweep.seeds[0], is_trial=False)
+        parts = build(one.scenario)
+        if arm.trials > 1:
+            _refuse_blind_choice(sweep, parts)
+    except ConfigError as error:
+        return str(error)
+    return ""
 
 
 def _refuse_blind_choice(sweep: Sweep, parts: Parts) -> None:

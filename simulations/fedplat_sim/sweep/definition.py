@@ -1,8 +1,9 @@
 """A sweep file: a scenario, the variants to run, and how each arm's free keys are chosen."""
 
+import itertools
 import math
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -173,15 +174,17 @@ class _Reader:
             layers |= {"grid": sweep.grid, "tune": arm.tune}
             said: dict[str, str] = {}
             for layer, keys in layers.items():
-                for key in keys:
-                    if key == "seed":
-                        reason = "seeds stand in the list `seeds`, the same for every arm"
-                        raise self._error(f"{layer}.seed", reason)
-                    self._refuse_overwriting(key, layer, said)
+                self._refuse_seeds(keys, layer)
+                self._refuse_overwriting(keys, layer, said)
                 said |= dict.fromkeys(keys, layer)
 
-    def _refuse_overwriting(self, key: str, layer: str, said: Mapping[str, str]) -> None:
-        for earlier, where in said.items():
+    def _refuse_seeds(self, keys: Iterable[str], layer: str) -> None:
+        if "seed" in keys:
+            reason = "seeds stand in the list `seeds`, the same for every arm"
+            raise self._error(f"{layer}.seed", reason)
+
+    def _refuse_overwriting(self, keys: Iterable[str], layer: str, said: Mapping[str, str]) -> None:
+        for key, (earlier, where) in itertools.product(keys, said.items()):
             shadowed = earlier == key or earlier.startswith(f"{key}.")
             may = where == "set" and layer.startswith("arms.")  # that is what `set` is for
             if shadowed and not may:

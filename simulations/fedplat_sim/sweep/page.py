@@ -66,9 +66,8 @@ def _header(sweep: Sweep, results: Results, records: Sequence[Record]) -> Html:
     failed = sum(record["state"] == "failed" and not record["trial"] for record in records)
     text = f"{failed} runs failed" if failed else "all runs finished"
     badge = element("span", text, class_="badge warn" if failed else "badge")
-    subtitle = " against ".join(
-        [", ".join(arm.name for arm in sweep.arms[1:]) or "no other arm", sweep.arms[0].name]
-    )
+    others = ", ".join(arm.name for arm in sweep.arms[1:])
+    subtitle = f"{others} against {sweep.arms[0].name}" if others else sweep.arms[0].name
     known = join(
         join([element("dt", name), element("dd", value)])
         for name, value in _provenance(sweep, results, records)
@@ -119,9 +118,10 @@ def _shared(results: Results) -> str:
 
 def _chosen_by(sweep: Sweep, trials: int) -> str:
     seeds = ", ".join(str(seed) for seed in sweep.tuning_seeds)
+    over = f"mean over seeds {seeds}" if len(sweep.tuning_seeds) > 1 else f"at seed {seeds}"
     counts = " and ".join(str(n) for n in sorted({arm.trials for arm in sweep.arms}))
     return (
-        f"{sweep.by} of the last round, mean over seeds {seeds}; {counts} configurations an arm, "
+        f"{sweep.by} of the last round, {over}; {counts} configurations an arm, "
         f"{trials} trials, with the test set closed"
     )
 

@@ -3,12 +3,12 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from fedplat.errors import InterruptedRunError
 from fedplat_sim.sweep.cells import Cell
 from fedplat_sim.sweep.execution import execute
 from fedplat_sim.sweep.folder import SweepFolder
@@ -37,18 +37,27 @@ def run_cells(
     try:
         while waiting or running:
             while waiting and len(running) < processes:
-                running.append(_start(waiting.pop(), folder))
-            ready = wait([one.pipe for one in running])
-            for one in [one for one in running if one.pipe in ready]:
-                if not _listen(one, on_round):
-                    running.remove(one)
-                    on_end(one.cell, _end(one))
+                with _uninterrupted():
+                    running.append(_start(waiting.pop(), folder))
+            ended = [one for one in _ready(running) if not _listen(one, on_round)]
+            running = [one for one in running if one not in ended]
+            for one in ended:
+                on_end(one.cell, _end(one))
     finally:
-        for one in running:
-            one.process.terminate()
-        for one in running:
-            one.process.join()
-            one.pipe.close()
+        _stop(running)
+
+
+def _ready(running: Sequence[_Running]) -> list[_Running]:
+    ready = wait([one.pipe for one in running])
+    return [one for one in running if one.pipe in ready]
+
+
+def _stop(running: Sequence[_Running]) -> None:
+    for one in running:
+        one.process.terminate()
+    for one in running:
+        one.process.join()
+        one.pipe.close()
 
 
 def _start(cell: Cell, folder: SweepFolder) -> _Running:
@@ -60,12 +69,23 @@ def _start(cell: Cell, folder: SweepFolder) -> _Running:
     return _Running(cell, process, pipe)
 
 
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Holds Ctrl-C back while a process is started; in the process itself it stays held back.
+
+    What stops a cell is its parent, so that none is forgotten and none speaks for itself.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 def _child(cell: Cell, folder: SweepFolder, pipe: Connection) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         folder.keep(cell, execute(cell, pipe.send))
-    except (InterruptedRunError, KeyboardInterrupt):
-        os._exit(130)  # the parent was interrupted too, and says so
     except BrokenPipeError:
         os._exit(1)  # the parent is gone: nobody waits for this cell
     finally:

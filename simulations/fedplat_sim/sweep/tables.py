@@ -77,6 +77,7 @@ def as_rich(results: Results) -> Group:
     for point in results.points:
         title = words(point) or None
         table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+        table.pad_edge = table.show_edge = False  # eighty columns are few
         table.add_column("arm", no_wrap=True)
         if tuned:
             table.add_column("chosen")
@@ -85,7 +86,7 @@ def as_rich(results: Results) -> Group:
         for row in results.at(point):
             chosen = [words(row.tuned)] if tuned else []
             table.add_row(row.arm, *chosen, *texts(row, results, brief(results)))
-        parts.append(table)
+        parts += [table, ""]
     parts += [Text(f"note: {note}", style="yellow") for note in results.notes]
     return Group(*parts)
 

@@ -1,0 +1,46 @@
+"""Folding ahead gives the bits of the fold, whatever was folded ahead; or starts again."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedplat.aggregators import Mean
+from fedplat.runtime.folding import BLOCK, InMemory, fold
+from fedplat.runtime.folding_ahead import GROUP, FoldingAhead
+from fedplat.types import Digest, client_id
+
+
+def rows_and_updates(count, dim):
+    generator = torch.Generator().manual_seed(count)
+    updates = [torch.randn(dim, generator=generator) for _ in range(count)]
+    rows = [(client_id(i), Digest(str(i)), float(i % 7 + 1)) for i in range(count)]
+    return rows, updates
+
+
+@given(st.integers(1, 3 * GROUP), st.lists(st.integers(1, GROUP), max_size=8))
+def test_any_steps_ahead_give_the_bits_of_one_fold(count, steps):
+    rows, updates = rows_and_updates(count, 257)
+    weights = [weight for _, _, weight in rows]
+    whole = fold(Mean(), [d for _, d, _ in rows], weights, lambda digest: updates[int(digest)])
+    ahead, at = FoldingAhead(Mean(), 257), 0
+    for step in [*steps, count]:
+        part = slice(at, min(at + step, count))
+        ahead.add(rows[part], [InMemory(update) for update in updates[part]])
+        at = part.stop
+    assert torch.equal(ahead.finish(), whole)
+
+
+def test_blocks_do_not_show():
+    rows, updates = rows_and_updates(GROUP + 1, BLOCK + 3)
+    weights = [weight for _, _, weight in rows]
+    ahead = FoldingAhead(Mean(), BLOCK + 3)
+    ahead.add(rows, list(map(InMemory, updates)))
+    whole = fold(Mean(), [d for _, d, _ in rows], weights, lambda digest: updates[int(digest)])
+    assert torch.equal(ahead.finish(), whole)
+
+
+def test_an_update_of_another_length_is_refused():
+    ahead = FoldingAhead(Mean(), 4)
+    with pytest.raises(ValueError, match="one length"):
+        ahead.add([(client_id(0), Digest("0"), 1.0)], [InMemory(torch.zeros(5))])
