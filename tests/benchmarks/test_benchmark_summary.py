@@ -154,7 +154,7 @@ def test_each_repeat_begins_with_another_engine_and_visits_all_that_are_due(tmp_
     pythons = dict.fromkeys(("ours", "torch", "pfl"), tmp_path)
     session = Session(FULL, tmp_path, tmp_path, pythons, Cells(tmp_path, "stamp"))
     first, second = (session._due(True, repeat, "mlp") for repeat in (0, 1))
-    assert [engine.name for engine in first][1:] + [first[0].name] == [e.name for e in second]
+    assert [engine.name for engine in (*first[1:], first[0])] == [e.name for e in second]
     assert {engine.family for engine in first} == set(pythons)
     assert not any("contiguous" in engine.name for engine in first)
     late = session._due(True, FULL.repeats - 1, "cnn")
