@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import ROOT, code_hash
+from benchmarks.figures import ROOT, alike, code_hash
 
 RESULTS = Path("benchmarks/results")
 PAGE = Path("docs/benchmarks.md")
@@ -40,7 +40,7 @@ def section(result: Mapping[str, Any]) -> str:
         "".join(f"- `{one['id']}`: {one['how']}\n" for one in result["figures"]),
         f"\nMachine: {_pairs(result['machine'])}.\n\nSettings: {_pairs(result['settings'])}.\n",
         _code(result["code_hash"]),
-        *_tables(result["rows"]),
+        *map(markdown, alike(result["rows"])),
     ]
     return "\n".join(part for part in parts if part)
 
@@ -65,14 +65,6 @@ def cell(value: object) -> str:
 def _figure(figure: Mapping[str, Any]) -> dict[str, Any]:
     shown = {key: figure[key] for key in ("value", "unit", "target", "met")}
     return {"figure": f"`{figure['id']}`", **shown}
-
-
-def _tables(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Rows of equal columns stand in one table."""
-    tables: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        tables.setdefault(tuple(row), []).append(row)
-    return [markdown(same) for same in tables.values()]
 
 
 def _code(hashed: str) -> str:

@@ -68,7 +68,7 @@ class Report:
 
     def finish(self, json_path: Path | None = None) -> None:
         """Prints the rows and the figures; writes them to `json_path`, if there is one."""
-        print(table(self.rows), table([asdict(f) for f in self.figures]), sep="\n")
+        print(*map(table, alike(self.rows)), table([asdict(f) for f in self.figures]), sep="\n")
         if json_path is not None:
             json_path.parent.mkdir(parents=True, exist_ok=True)
             json_path.write_text(json.dumps(self.as_json(), indent=1, allow_nan=False) + "\n")
@@ -169,6 +169,18 @@ def _git_hash(kind: bytes, content: bytes) -> bytes:
 
 
 # ── printing ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def alike(rows: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Parts rows by their columns, so that each part is a table without gaps.
+
+    >>> alike([{"a": 1}, {"b": 2}, {"a": 3}])
+    [[{'a': 1}, {'a': 3}], [{'b': 2}]]
+    """
+    parts: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        parts.setdefault(tuple(row), []).append(row)
+    return list(parts.values())
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -192,7 +192,7 @@ class Session:
             return self.cells.get(name, spec, run)
         except MeasurementError as error:
             sys.stderr.write(f"{name} failed: {error}\n")
-            self.failures[name] = str(error)
+            self.failures[name] = " ".join(str(error).split())[-300:]
             return None
 
     def _repeated(
