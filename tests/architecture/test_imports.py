@@ -10,13 +10,18 @@ from pathlib import Path
 import grimp
 import pytest
 from importlinter.api import read_configuration
+from importlinter.contracts.acyclic_siblings import AcyclicSiblingsContract
 from importlinter.contracts.forbidden import ForbiddenContract
 from importlinter.contracts.layers import LayersContract
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = read_configuration(str(ROOT / "pyproject.toml"))
 CONTRACTS = {contract["id"]: contract for contract in SETTINGS["contracts_options"]}
-TYPES = {"forbidden": ForbiddenContract, "layers": LayersContract}
+TYPES = {
+    "acyclic_siblings": AcyclicSiblingsContract,
+    "forbidden": ForbiddenContract,
+    "layers": LayersContract,
+}
 OUTSIDE = {"flwr", "grpc", "redis", "time", "threading", "socket", "os", "pickle", "random"}
 
 VIOLATIONS = [
@@ -53,6 +58,8 @@ VIOLATIONS = [
     ("vendors", "fedplat.data", "flwr"),
     ("vendors", "fedplat.runtime", "redis"),
     ("vendors", "fedplat_sim", "grpc"),
+    ("cycles", "fedplat.engine.messages", "fedplat.engine.coordinator"),
+    ("cycles", "fedplat.runtime.ports", "fedplat.runtime.executors"),
     ("no-grpc", "fedplat_sim", "grpc"),
     ("no-grpc", "fedplat.transports.inprocess", "grpc"),
     ("no-grpc", "fedplat.errors", "grpc"),  # everything reaches it: an indirect import
