@@ -82,7 +82,8 @@ def as_rich(results: Results) -> Group:
         if tuned:
             table.add_column("chosen")
         for heading in headings(results, brief(results)):
-            table.add_column(heading, justify="right", no_wrap=True)
+            folded = heading.replace(" [", "\n[").replace("worst ", "worst\n")
+            table.add_column(folded, justify="right", no_wrap=True)
         for row in results.at(point):
             chosen = [words(row.tuned)] if tuned else []
             table.add_row(row.arm, *chosen, *texts(row, results, brief(results)))
