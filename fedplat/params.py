@@ -178,6 +178,11 @@ def tensors_digest(tensors: Tensors) -> Digest:
     return Digest(digest.hexdigest())
 
 
+def digest_of(payload: bytes | memoryview) -> Digest:
+    """The name of a blob: SHA-256 of its bytes."""
+    return Digest(hashlib.sha256(payload).hexdigest())
+
+
 def raw_bytes(tensor: Tensor) -> memoryview:
     """The little-endian bytes of a tensor, row by row; without a copy if it is contiguous."""
     array = tensor.detach().cpu().contiguous().numpy()

@@ -14,6 +14,7 @@ app = typer.Typer(help="Run federations in one process.", no_args_is_help=True)
 app.command()(sweep)
 RUNS = Path("runs")
 SCENARIOS = Path("simulations/scenarios")
+SWEEPS = "sweeps"  # a folder of sweep files, which are no scenarios
 AsJson = Annotated[
     bool, typer.Option("--json", help="JSON lines on standard output, for programs.")
 ]
@@ -81,7 +82,8 @@ def list_scenarios(
     as_json: AsJson = False,
 ) -> None:
     """List the scenarios in FOLDER with what they are about."""
-    found = [_summary(path) for path in sorted(folder.rglob("*.toml"))]
+    paths = sorted(path for path in folder.rglob("*.toml") if path.parent.name != SWEEPS)
+    found = [_summary(path) for path in paths]
     if not found:
         raise ConfigError(where=str(folder), reason="there is no scenario (*.toml) in this folder")
     if as_json:

@@ -15,10 +15,12 @@ _BY_NAME: Mapping[str, type[CoordinatorEvent]] = {
     cls.__name__: cls for cls in get_args(CoordinatorEvent)
 }
 
+_FIELDS = {cls: tuple(f.name for f in dataclasses.fields(cls)) for cls in _BY_NAME.values()}
+
 
 def encode(event: CoordinatorEvent) -> bytes:
     """One line of canonical JSON (sorted keys, no spaces): the same event gives the same bytes."""
-    fields = {f.name: getattr(event, f.name) for f in dataclasses.fields(event)}
+    fields = {name: getattr(event, name) for name in _FIELDS[type(event)]}
     if "metrics" in fields:
         fields["metrics"] = _plain_metrics(fields["metrics"])
     entry = {"event": type(event).__name__, **fields}

@@ -23,7 +23,8 @@ def configure() -> None:
     of ours, so this is left as it is.
     """
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
+    # the same switch as torch.use_deterministic_algorithms, which imports torch's whole compiler
+    torch.set_deterministic_debug_mode("error")
     # Filling would cost a pass over every new tensor; no kernel of ours reads before it writes.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.set_flush_denormal(False)
@@ -36,12 +37,12 @@ def accelerator(device: torch.device) -> Iterator[None]:
 
     What is computed so has a numerics id of its own and is compared within a tolerance.
     """
-    strict = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(strict and device.type == "cpu")
+    before = torch.get_deterministic_debug_mode()
+    torch.set_deterministic_debug_mode(before if device.type == "cpu" else "default")
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(strict)
+        torch.set_deterministic_debug_mode(before)
 
 
 def environment() -> Environment:

@@ -10,7 +10,7 @@ from fedplat.algorithms.program import run_program
 from fedplat.engine.payload import Cargo
 from fedplat.errors import DivergenceError, TrainingError
 from fedplat.learning.torch_learner import num_chunks
-from fedplat.params import Params, decode_state, encode_state
+from fedplat.params import Params, decode_state, digest_of, encode_state
 from fedplat.protocols import (
     Broadcast,
     ChunkedLearner,
@@ -62,10 +62,13 @@ Task = ClientTask | CentralTask
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The outcome of a task: `payload` is the encoded update, `state` the client's next state."""
+    """The outcome of a task: `payload` is the encoded update, whose digest is `update`; `state` is
+    the client's next state.
+    """
 
     metrics: Metrics = field(default_factory=dict)
     payload: bytes = b""
+    update: Digest | None = None
     weight: float = 0.0
     state: bytes = b""
 
@@ -102,6 +105,14 @@ class ClientWork:
         algorithm = self.cargo.algorithm
         return algorithm if isinstance(algorithm, Personalized) else None
 
+    @cached_property
+    def _placed(self) -> PlacedLearner | None:
+        return self.learner if isinstance(self.learner, PlacedLearner) else None
+
+    @cached_property
+    def _chunked(self) -> ChunkedLearner | None:
+        return self.learner if isinstance(self.learner, ChunkedLearner) else None
+
     def do(self, task: Task, payload: memoryview) -> Outcome:
         """Does one task on the broadcast whose bytes are `payload`."""
         try:
@@ -129,9 +140,8 @@ class ClientWork:
 
     def placed(self, task: ClientTask) -> Learner:
         """The learner, told which client and round it works for if it wants to know."""
-        if isinstance(self.learner, PlacedLearner):
-            return self.learner.at(task.client, task.round_id)
-        return self.learner
+        place = self._placed
+        return self.learner if place is None else place.at(task.client, task.round_id)
 
     def _fit(
         self, task: ClientTask, broadcast: Broadcast, state: State, data: ClientData
@@ -146,7 +156,7 @@ class ClientWork:
         frame, _ = self.cargo.codec.encode(result.update, State(), codec_seed)
         payload = self.cargo.encode_update(result, frame)
         state = encode_state(result.state) if self.cargo.algorithm.stateful else b""
-        return Done(result.metrics, payload, result.weight, state)
+        return Done(result.metrics, payload, digest_of(payload), result.weight, state)
 
     def personal(
         self, task: ClientTask, broadcast: Broadcast, state: State, data: ClientData
@@ -178,7 +188,7 @@ class ClientWork:
         """
         if self.central is None or self.cargo.algorithm.personal:
             return []
-        chunks = num_chunks(len(self.central)) if isinstance(self.learner, ChunkedLearner) else 1
+        chunks = num_chunks(len(self.central)) if self._chunked else 1
         parts = max(1, min(parts, chunks))
         edges = [chunks * part // parts for part in range(parts + 1)]
         return [
@@ -190,8 +200,8 @@ class ClientWork:
         params = self.broadcast(task.broadcast, payload, task.round_id).params
         if self.central is None:
             return Done()
-        if isinstance(self.learner, ChunkedLearner):
-            return Done(self.learner.evaluate_chunks(params, self.central, task.start, task.stop))
+        if self._chunked is not None:
+            return Done(self._chunked.evaluate_chunks(params, self.central, task.start, task.stop))
         return Done(self.learner.evaluate(params, self.central))
 
 

@@ -7,9 +7,11 @@ already, the rest is added, else the fold starts again.  Either way the bits are
 from collections.abc import Sequence
 from typing import Any
 
+from torch import Tensor
+
 from fedplat.params import Vector, aligned
 from fedplat.protocols import ColumnRule
-from fedplat.runtime.folding import BLOCK, LARGE, Columns
+from fedplat.runtime.folding import BLOCK, LARGE, Columns, InMemory
 from fedplat.types import ClientId, Digest
 
 GROUP = 16  # updates that are folded at a time: the sum is read and written once for all of them
@@ -30,16 +32,17 @@ class FoldingAhead:
         self.rows: list[Row] = []
         self._folded = 0
 
-    def add(self, rows: Sequence[Row], updates: Sequence[Columns]) -> None:
+    def add(self, rows: Sequence[Row], updates: Sequence[Vector | Columns]) -> None:
         """Takes the next updates in ClientId order; folds them once they make a group.
 
         Raises: ValueError, if an update has another length.
         """
-        for update in updates:
+        columns = [InMemory(one) if isinstance(one, Tensor) else one for one in updates]
+        for update in columns:
             if len(update) != self._dim:
                 raise ValueError(f"updates of one fold have one length: {self._dim}, {len(update)}")
         self.rows.extend(rows)
-        self._waiting.extend(updates)
+        self._waiting.extend(columns)
         if len(self._waiting) >= GROUP:
             self._fold()
 

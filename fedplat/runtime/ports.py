@@ -72,6 +72,12 @@ class BlobStore(Protocol):
         Guarantees: the blobs are durable when it returns; holds one payload at a time.
         """
 
+    def put_named(self, blobs: Mapping[Digest, Buffer]) -> None:
+        """Stores blobs under digests that the caller has just computed, all durable together.
+
+        Guarantees: the blobs are durable when it returns.
+        """
+
     def get(self, digest: Digest) -> memoryview:
         """The bytes of a blob, read-only and without a copy where possible.
 

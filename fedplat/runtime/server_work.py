@@ -1,8 +1,8 @@
 """The coordinator's own work, off its loop: the first model, and each round's aggregate."""
 
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, cast
+from functools import cached_property, partial
+from typing import Any
 
 from torch import Tensor
 
@@ -34,6 +34,14 @@ class ServerWork:
     _ahead: FoldingAhead | None = None
     _states: dict[tuple[Digest, Digest], ServerState] = field(default_factory=dict, repr=False)
 
+    @cached_property
+    def _by_columns(self) -> ColumnRule[Any] | None:
+        return self.rule if isinstance(self.rule, ColumnRule) else None
+
+    @cached_property
+    def _columns(self) -> ColumnCodec | None:
+        return self.cargo.codec if isinstance(self.cargo.codec, ColumnCodec) else None
+
     def initialise(self, time_s: float) -> Initialised:
         """Stores the state that the federation starts from."""
         broadcast, kept, model = self._store(self.cargo.first)
@@ -60,19 +68,19 @@ class ServerWork:
 
     def fold_ahead(self, command: FoldAhead) -> None:
         """Folds the beginning of the next aggregate already, where rule and codec allow it."""
-        if not isinstance(self.rule, ColumnRule) or not isinstance(self.cargo.codec, ColumnCodec):
+        if self._by_columns is None or self._columns is None:
             return
         if command.start == 0:
-            self._ahead = FoldingAhead(self.rule, self.cargo.shared.dim)
+            self._ahead = FoldingAhead(self._by_columns, self.cargo.shared.dim)
         if self._ahead is not None and len(self._ahead.rows) == command.start:
-            updates = [self._encoded(digest) for _, digest, _ in command.updates]
+            updates = [self._update(digest) for _, digest, _ in command.updates]
             self._ahead.add(command.updates, updates)
 
     def _fold_updates(self, rows: tuple[Row, ...]) -> Vector:
         ahead, self._ahead = self._ahead, None
         if ahead is not None and rows[: len(ahead.rows)] == tuple(ahead.rows):
             rest = rows[len(ahead.rows) :]
-            ahead.add(rest, [self._encoded(digest) for _, digest, _ in rest])
+            ahead.add(rest, [self._update(digest) for _, digest, _ in rest])
             return ahead.finish()
         weights = [weight for _, _, weight in rows]
         return fold(self.rule, [digest for _, digest, _ in rows], weights, self._update)
@@ -91,13 +99,10 @@ class ServerWork:
         return broadcast, kept, state.params.digest()
 
     def _update(self, digest: Digest) -> Vector | Encoded:
-        if isinstance(self.cargo.codec, ColumnCodec):
-            return self._encoded(digest)
-        return self.cargo.decode_update(self.blobs.get(digest)).update
-
-    def _encoded(self, digest: Digest) -> Encoded:
-        codec = cast(ColumnCodec, self.cargo.codec)
-        return Encoded(codec, self.cargo.shared, self.cargo.frame(self.blobs.get(digest)))
+        payload = self.blobs.get(digest)
+        if self._columns is None:
+            return self.cargo.decode_update(payload).update
+        return Encoded(self._columns, self.cargo.shared, self.cargo.frame(payload))
 
     def _extra(self, name: str, digest: Digest) -> Vector:
         return self.cargo.decode_head(self.blobs.get(digest))[1][name].view(-1)

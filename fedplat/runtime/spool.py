@@ -1,7 +1,6 @@
 """Updates on their way to the blob store: named at once, written together."""
 
-import hashlib
-
+from fedplat.params import digest_of
 from fedplat.runtime.ports import BlobStore
 from fedplat.types import Digest
 
@@ -40,11 +39,6 @@ class Spool:
     def sync(self) -> None:
         """Makes everything durable that was added."""
         if self._waiting:
-            self._blobs.put_many(self._waiting.values())
+            self._blobs.put_named(self._waiting)
             self._waiting.clear()
             self._size_bytes = 0
-
-
-def digest_of(payload: bytes) -> Digest:
-    """The name of a blob: SHA-256 of its bytes."""
-    return Digest(hashlib.sha256(payload).hexdigest())

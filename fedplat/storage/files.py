@@ -1,16 +1,16 @@
 """Blobs as files: `aa/<sha256>`, written whole or not at all, mapped when read."""
 
-import hashlib
 import mmap
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
 from fedplat.errors import MissingBlobError, StorageError
+from fedplat.params import digest_of
 from fedplat.runtime.ports import Buffer
 from fedplat.types import Digest
 
@@ -40,19 +40,25 @@ class FileBlobs:
 
     def put_many(self, payloads: Iterable[Buffer]) -> list[Digest]:
         digests: list[Digest] = []
+        named = ((digest_of(one), one) for one in payloads)
+        self._put(named, digests.append)
+        return digests
+
+    def put_named(self, blobs: Mapping[Digest, Buffer]) -> None:
+        self._put(blobs.items(), lambda digest: None)
+
+    def _put(self, blobs: Iterable[tuple[Digest, Buffer]], taken: Callable[[Digest], None]) -> None:
         written: dict[Digest, Path] = {}
         with self._lock, _told(self._root):
             try:
-                for payload in payloads:
-                    digest = Digest(hashlib.sha256(payload).hexdigest())
-                    digests.append(digest)
+                for digest, payload in blobs:
+                    taken(digest)
                     if digest not in written and not self._holds(digest):
                         written[digest] = self._write(payload)
                 self._settle(written)
             finally:
                 for part in written.values():
                     part.unlink(missing_ok=True)
-        return digests
 
     def get(self, digest: Digest) -> memoryview:
         path = self._path(digest)
@@ -67,7 +73,7 @@ class FileBlobs:
                 content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
         view = memoryview(content)
         if self._known.get(digest) != _signature(status):
-            if hashlib.sha256(view).hexdigest() != digest:
+            if digest_of(view) != digest:
                 raise _altered(path, size)
             self._known[digest] = _signature(status)
         return view

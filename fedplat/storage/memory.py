@@ -1,11 +1,11 @@
 """Stores that live as long as the process: for tests, sweeps and measurements."""
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from threading import Lock
 
 from fedplat.errors import MissingBlobError, StorageError
+from fedplat.params import digest_of
 from fedplat.runtime.ports import Buffer
 from fedplat.types import Digest
 
@@ -63,12 +63,16 @@ class MemoryBlobs:
         self._blobs: dict[Digest, bytes] = {}
 
     def put(self, payload: Buffer) -> Digest:
-        digest = Digest(hashlib.sha256(payload).hexdigest())
+        digest = digest_of(payload)
         self._blobs.setdefault(digest, bytes(payload))
         return digest
 
     def put_many(self, payloads: Iterable[Buffer]) -> list[Digest]:
         return [self.put(payload) for payload in payloads]
+
+    def put_named(self, blobs: Mapping[Digest, Buffer]) -> None:
+        for digest, payload in blobs.items():
+            self._blobs.setdefault(digest, bytes(payload))
 
     def get(self, digest: Digest) -> memoryview:
         try:

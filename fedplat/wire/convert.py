@@ -172,4 +172,5 @@ def _read_metric(metric: pb.Metric) -> tuple[str, Mean]:
         raise CorruptPayloadError(
             reason=f"metric {metric.name[:40]!r}: the total {metric.total[:40]!r} is no fraction"
         )
-    return metric.name, Mean(Fraction(metric.total), metric.count)
+    numerator, _, denominator = metric.total.partition("/")
+    return metric.name, Mean(Fraction(int(numerator), int(denominator or 1)), metric.count)

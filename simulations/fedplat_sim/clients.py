@@ -10,7 +10,6 @@ from fedplat.engine.messages import Ack, DeclineReason, Offer, ToClient, ToCoord
 from fedplat.errors import DivergenceError
 from fedplat.runtime.client_work import ClientTask, Done, Failed, Outcome
 from fedplat.runtime.ports import Executor, StateStore
-from fedplat.runtime.spool import digest_of
 from fedplat.types import ClientId
 from fedplat_sim.schedule import Schedule
 
@@ -75,13 +74,11 @@ class Clients:
         if isinstance(outcome, Failed):
             self._handle(task.client, _failure(task, outcome, now_s))
             return
-        update = None
         if task.kind == "fit":
-            update = digest_of(outcome.payload)
             self._updates[task.client] = outcome.payload
             self._stage(task, outcome)
         finished = WorkFinished(
-            now_s, task.round_id, task.kind, update, outcome.weight, outcome.metrics
+            now_s, task.round_id, task.kind, outcome.update, outcome.weight, outcome.metrics
         )
         self._handle(task.client, finished)
 

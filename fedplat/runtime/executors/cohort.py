@@ -4,7 +4,7 @@ import torch
 
 from fedplat import rng
 from fedplat.algorithms.program import Answer, answer
-from fedplat.errors import CompositionError, DivergenceError
+from fedplat.errors import CompositionError, DivergenceError, TrainingError
 from fedplat.learning.cohort import CohortLearner
 from fedplat.learning.torch_learner import TorchLearner
 from fedplat.params import decode_state
@@ -72,16 +72,22 @@ class Cohort:
                 except StopIteration as finished:
                     result: ClientResult = finished.value
                     self._done[task] = self._work.finish(task, result)
+                except TrainingError as error:
+                    self._done[task] = failed(error, task)
             replies = dict(self._answers(requests))
 
     def _answers(self, requests: dict[ClientTask, ClientRequest]) -> dict[ClientTask, Answer]:
-        """Answers what can be answered; a client that diverged is done, and has no answer."""
+        """Answers what can be answered; a client whose work failed is done, and has no answer."""
         trainings = {t: r for t, r in requests.items() if isinstance(r, LocalTraining)}
         answers: dict[ClientTask, Answer] = {}
         for task, request in requests.items():
-            if task not in trainings:
-                data = self._work.shards.client(task.client)
+            if task in trainings:
+                continue
+            data = self._work.shards.client(task.client)
+            try:
                 answers[task] = answer(request, self._work.learner, data, self._work.stream(task))
+            except DivergenceError as error:
+                self._done[task] = failed(error, task)
         results = self._learner.train_many(
             list(trainings.values()),
             [self._work.shards.client(task.client).train for task in trainings],

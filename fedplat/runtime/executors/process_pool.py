@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -43,11 +43,11 @@ class _Broadcasts:
         self._where: dict[Digest, tuple[int, int]] = {}
 
     def share(
-        self, digest: Digest, read: BlobReader, in_use: set[Digest]
+        self, digest: Digest, read: BlobReader, in_use: Callable[[], set[Digest]]
     ) -> tuple[int, int] | None:
         """Where workers find the broadcast: (slot, length); None while all slots are in use."""
         if digest not in self._where:
-            free = set(range(BROADCASTS)) - {self._where[d][0] for d in in_use}
+            free = set(range(BROADCASTS)) - {self._where[d][0] for d in in_use()}
             if not free:
                 return None
             payload, slot = read(digest), min(free)
@@ -78,6 +78,7 @@ class ProcessPool:
         self._work, self._read = work, read
         self._broadcasts = _Broadcasts(work.cargo.broadcast_bytes)
         self._waiting: list[Task] = []
+        self._sorted = True
         self._done: dict[Task, Outcome] = {}
         self._workers: list[_Worker] = []
         gc.freeze()  # what is shared with the workers is not written to by their collector
@@ -86,9 +87,12 @@ class ProcessPool:
 
     def submit(self, task: Task) -> None:
         self._waiting.append(task)
+        self._sorted = False
 
     def result(self, task: Task) -> Outcome:
-        self._waiting.sort(key=self._size)  # the longest last: taken from the end
+        if not self._sorted:
+            self._waiting.sort(key=self._size)  # the longest last: taken from the end
+            self._sorted = True
         while task not in self._done:
             self._dispatch()
             self._receive()
@@ -129,11 +133,15 @@ class ProcessPool:
             for worker in self._workers:
                 if not self._waiting or len(worker.doing) != ahead:
                     continue
-                in_use = {task.broadcast for other in self._workers for task in other.doing}
-                at = self._broadcasts.share(self._waiting[-1].broadcast, self._read, in_use)
+                at = self._broadcasts.share(
+                    self._waiting[-1].broadcast, self._read, self._in_use
+                )
                 if at is None:
                     return
                 self._send(worker, self._waiting.pop(), at)
+
+    def _in_use(self) -> set[Digest]:
+        return {task.broadcast for worker in self._workers for task in worker.doing}
 
     def _send(self, worker: _Worker, task: Task, at: tuple[int, int]) -> None:
         try:
