@@ -233,8 +233,9 @@ class Coordinator:
 
     def _lose(self, client: ClientId, why: str, diverged: bool, step: int = 0) -> Commands:
         if diverged and self.plan.on_divergence == "stop":
+            what = why.removesuffix(" is not finite")
             return self._fail(
-                DivergenceError(round_id=self.round.round_id, client=client, step=step, what=why)
+                DivergenceError(round_id=self.round.round_id, client=client, step=step, what=what)
             )
         self.round.lost[client] = why
         return self._close_if_complete()

@@ -1,21 +1,21 @@
 """Looks at a stranger's update before it counts: does it decode, is every number finite?"""
 
-import math
-
 import torch
 
 from fedplat.engine.payload import Cargo
 from fedplat.errors import CorruptPayloadError
+
+MAX_WEIGHT = 2.0**53  # up to here every whole number is a float: what a fold rule takes
 
 
 def flaw(payload: bytes | memoryview, weight: float, cargo: Cargo) -> str:
     """Why this update can not be used, or "" if it can.
 
     Edge cases: a NaN or an infinity anywhere in the update, its extras or the tensors beside it; a
-    weight that is negative or not finite; a payload of another length than the scenario's.
+    weight that is negative, not a number or > 2⁵³; a payload of another length than the scenario's.
     """
-    if not (math.isfinite(weight) and weight >= 0):
-        return f"the weight {weight} is no finite number >= 0"
+    if not 0 <= weight <= MAX_WEIGHT:
+        return f"the weight {weight} is no number from 0 to 2**53"
     try:
         decoded = cargo.decode_update(payload)
     except CorruptPayloadError as error:
