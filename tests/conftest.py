@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Examples are a function of the test alone: a red build stays red until somebody mends it.
@@ -17,3 +18,12 @@ settings.register_profile(
     "nightly", settings.get_profile("fast"), max_examples=2000, derandomize=False
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+WHOLE_RUNS = ("tests/sim/", "tests/sweep/", "tests/report/", "tests/learning/test_cohort")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks as slow what runs whole federations or draws whole pages."""
+    for item in items:
+        if item.nodeid.startswith(WHOLE_RUNS):
+            item.add_marker(pytest.mark.slow)

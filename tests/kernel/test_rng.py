@@ -73,6 +73,7 @@ def test_a_stream_is_named_by_words_and_integers_only(part):
         rng.derive(1, part)
 
 
+@pytest.mark.slow
 def test_streams_do_not_depend_on_pythons_hash_seed():
     script = "from fedplat import rng; print(rng.derive(7, 'client', 'client-000001', 'round', 3))"
     printed = {
