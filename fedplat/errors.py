@@ -108,7 +108,9 @@ class TrainingError(RoundError):
 class FailedCellsError(RoundError):
     """Runs of a sweep came to no result; the others are done and compared."""
 
-    template = "{failed} of {cells} runs came to no result: {reasons}; what the others found: {folder}"
+    template = (
+        "{failed} of {cells} runs came to no result: {reasons}; what the others found: {folder}"
+    )
 
 
 class TransportError(FedplatError):

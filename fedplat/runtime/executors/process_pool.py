@@ -133,9 +133,7 @@ class ProcessPool:
             for worker in self._workers:
                 if not self._waiting or len(worker.doing) != ahead:
                     continue
-                at = self._broadcasts.share(
-                    self._waiting[-1].broadcast, self._read, self._in_use
-                )
+                at = self._broadcasts.share(self._waiting[-1].broadcast, self._read, self._in_use)
                 if at is None:
                     return
                 self._send(worker, self._waiting.pop(), at)
