@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from pathlib import Path
 from typing import Any
 
 from fedplat import aggregators, algorithms, codecs, data, rng
