@@ -5,6 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from fedplat import aggregators, algorithms, codecs, data, rng
 from fedplat.config import trace
 from fedplat.config.app import load_app
@@ -12,7 +14,7 @@ from fedplat.config.scenario import Scenario
 from fedplat.engine import sampling
 from fedplat.engine.payload import Cargo
 from fedplat.engine.plan import Plan, Select
-from fedplat.errors import CompositionError, ConfigError
+from fedplat.errors import CompositionError
 from fedplat.learning import models
 from fedplat.learning.byo import AppLearner
 from fedplat.learning.torch_learner import TorchLearner
@@ -85,10 +87,7 @@ def _learner(scenario: Scenario, train: Dataset) -> Learner:
         seed=scenario.seed,
         **options,
     )
-    try:
-        return TorchLearner(factory, scenario.training, train.task, scenario.seed)
-    except ValueError as error:
-        raise ConfigError(where="training", reason=str(error)) from error
+    return TorchLearner(factory, scenario.training, train.task, scenario.seed)
 
 
 def _plan(scenario: Scenario, shards: data.PartitionedShards) -> Plan:
@@ -158,6 +157,13 @@ def _refuse_what_can_not_work(
             reason="every tensor of the model stays with the clients, so nothing is left to share",
             instead="a model with more than one layer, or local training",
         )
+    for spec in cargo.shared.beside:
+        if spec.dtype == torch.bool:
+            raise CompositionError(
+                where=f"model.{spec.name}",
+                reason="it is a tensor of bool, which has neither a mean nor a maximum",
+                instead="integers 0 and 1, or a buffer with persistent=False",
+            )
 
 
 def _warnings(scenario: Scenario, algorithm: Algorithm) -> list[str]:

@@ -12,9 +12,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import tomli_w
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from fedplat.errors import ConfigError
+from fedplat.learning.optimizers import check_settings
 from fedplat.types import TrainSettings
 
 PATHS = ("app", "data.path", "data.test_path", "clients.sampler.trace")
@@ -30,8 +39,16 @@ def _named(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def _checked(settings: TrainSettings) -> TrainSettings:
+    check_settings(settings)
+    return settings
+
+
 Part = Annotated[
-    dict[str, Any], BeforeValidator(_part), Field(description="a name, or a table with `name`")
+    dict[str, Any],
+    BeforeValidator(_part),
+    AfterValidator(_named),
+    Field(description="a name, or a table with `name`"),
 ]
 
 
@@ -87,7 +104,7 @@ class EvaluationConfig(_Frozen):
 
     every: int = Field(default=1, ge=0)
     """Rounds between central evaluations; the last round always has one (0: only that)."""
-    federated: Literal["never", "final"] | int = "final"
+    federated: Literal["never", "final"] | Annotated[int, Field(ge=0)] = "final"
     """Rounds between evaluations by the clients."""
     clients: int | None = Field(default=None, ge=1)
     """How many clients evaluate; all where it is not given."""
@@ -128,18 +145,14 @@ class Scenario(_Frozen):
     clients: ClientsConfig
     model: Part | None = None
     """A key of `fedplat.learning.models.BY_NAME`."""
-    training: TrainSettings = TrainSettings(epochs=1)
+    training: Annotated[TrainSettings, AfterValidator(_checked)] = TrainSettings(epochs=1)
     """How a client trains; exactly one of `epochs` and `steps`."""
     evaluation: EvaluationConfig = EvaluationConfig()
 
     @model_validator(mode="after")
     def _whole(self) -> "Scenario":
-        for part in (self.algorithm, self.aggregator, self.codec, self.partition):
-            _named(part)
         if (self.app is None) == (self.model is None):
             raise ValueError("give either `model` or `app`")
-        if (self.training.epochs is None) == (self.training.steps is None):
-            raise ValueError("training: give either `epochs` or `steps`")
         if self.per_round > self.clients.count:
             raise ValueError(
                 f"clients: per_round {self.per_round} is more than count {self.clients.count}"

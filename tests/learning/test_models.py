@@ -95,7 +95,7 @@ def test_the_cnn_takes_every_image_from_4_pixels_on(side):
         ("resnet8", (1, 8, 8), {"groups": 5}, "groups must divide width"),
         ("mlp", (4,), {"hidden": (0,)}, "hidden must be >= 1"),
         ("mlp", (4,), {"dropout": 1.0}, "dropout must lie in"),
-        ("mlp", (4,), {"width": 3}, "unexpected keyword argument 'width'"),
+        ("mlp", (4,), {"width": 3}, "unknown 'width'; known: hidden"),
         ("cn", (1, 8, 8), {}, "there is no model 'cn'; did you mean cnn?"),
         ("zebra", (1, 8, 8), {}, "there are logistic, mlp"),
     ],

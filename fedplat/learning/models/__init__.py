@@ -1,5 +1,6 @@
 """The models that a scenario can name.  Adding one is a file here and a line in `BY_NAME`."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -14,6 +15,7 @@ from fedplat.learning.models.logistic import logistic
 from fedplat.learning.models.mlp import mlp
 from fedplat.learning.models.resnet8 import resnet8
 from fedplat.learning.seeding import seeded
+from fedplat.parts import unknown
 
 BY_NAME: Mapping[str, Callable[..., nn.Module]] = {
     "logistic": logistic,
@@ -36,6 +38,10 @@ def build(
         near = get_close_matches(name, BY_NAME, 1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(BY_NAME)}"
         raise ConfigError(where="model.name", reason=f"there is no model {name!r}; {hint}")
+    takes = list(inspect.signature(BY_NAME[name]).parameters)[2:]  # after shape and outputs
+    for option in options:
+        if option not in takes:
+            raise unknown(f"model {name}", option, takes)
     try:
         check.at_least(1, num_outputs=num_outputs)
         with seeded(rng.derive(seed, "model")):
