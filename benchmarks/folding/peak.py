@@ -1,9 +1,11 @@
 """Anonymous memory of a fold over a spool: a process of its own, so that nothing else is counted.
 
 Usage: python -m benchmarks.folding.peak CLIENTS DIM FOLDER.  Updates are made one by one, in random
-order, stored as files and folded in ClientId order; the answer is one line of JSON.
+order, stored as files and folded in ClientId order: ahead, as far as the order is settled, as the
+coordinator does it, and once more when all are there.  The answer is one line of JSON.
 """
 
+import hashlib
 import json
 import re
 import sys
@@ -22,8 +24,9 @@ from fedplat.aggregators.mean import Mean
 from fedplat.codecs.float32 import Float32
 from fedplat.params import Layout
 from fedplat.runtime.folding import Encoded, InMemory, fold
+from fedplat.runtime.folding_ahead import FoldingAhead
 from fedplat.storage.files import FileBlobs
-from fedplat.types import Digest, TensorSpec
+from fedplat.types import Digest, TensorSpec, client_id
 
 SAMPLE_S = 0.002
 CHECKED = 1000  # columns whose plain float64 sum is kept beside, to compare with
@@ -38,23 +41,37 @@ def main() -> None:
     buffer[:], heads[:] = 0, 0  # touched, so that idle counts them
     _warm_up()
     idle, peak = anonymous_bytes(), [0]
+    read, settled = partial(_read, blobs, layout), 0
     start = time.perf_counter()
     with watching(peak):
+        ahead = FoldingAhead(Mean(), dim)
         for index in updates.arrival(clients):
             updates.row(index, dim, out=buffer)
             heads[index] = buffer[:CHECKED]
             digests[index] = blobs.put(memoryview(buffer).cast("B"))
-        spooled = time.perf_counter()
-        read = partial(_read, blobs, layout)
+            while settled < clients and digests[settled]:
+                row = client_id(settled), digests[settled], weights[settled]
+                ahead.add([row], [read(digests[settled])])
+                settled += 1
+        streamed = ahead.finish()
+        del ahead
+    first_bytes = peak[0] - idle
+    same = hashlib.sha256(streamed.numpy().data).digest()
+    del streamed
+    idle, peak[0] = anonymous_bytes(), 0
+    spooled = time.perf_counter()
+    with watching(peak):
         mean = fold(Mean(), digests, weights, read)
-        folded = time.perf_counter()
+    folded = time.perf_counter()
     answer = {
         "idle_bytes": idle,
+        "ahead_peak_bytes": first_bytes,
         "peak_bytes": peak[0] - idle,
         "spool_bytes": sum(path.stat().st_size for path in folder.glob("??/*")),
         "spool_seconds": spooled - start,
         "fold_seconds": folded - spooled,
         "equals_plain_loop": _plain(heads, weights) == mean[:CHECKED].tolist(),
+        "ahead_equals_fold": same == hashlib.sha256(mean.numpy().data).digest(),
     }
     sys.stdout.write(json.dumps(answer) + "\n")
 

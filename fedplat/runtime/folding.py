@@ -113,7 +113,7 @@ def _by_columns(
             if large:
                 state = rule.add_many(state, updates, weights[some])
             else:
-                state = _added(rule, state, updates, weights[some])
+                state = added(rule, state, updates, weights[some])
         values[start:stop] = rule.finish(state).numpy()
 
     starts = range(0, max(dim, 1), BLOCK)
@@ -138,9 +138,10 @@ def _by_rows(
     return rule.finish(state)
 
 
-def _added(
+def added(
     rule: FoldRule[Any], state: Any, updates: Sequence[Vector], weights: Sequence[float]
 ) -> Any:
+    """The state after these updates, one after another."""
     for update, weight in zip(updates, weights, strict=True):
         state = rule.add(state, update, weight)
     return state

@@ -5,13 +5,14 @@ already, the rest is added, else the fold starts again.  Either way the bits are
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from torch import Tensor
 
 from fedplat.params import Vector, aligned
 from fedplat.protocols import ColumnRule
-from fedplat.runtime.folding import BLOCK, LARGE, Columns, InMemory
+from fedplat.runtime.folding import AT_ONCE, BLOCK, LARGE, Columns, InMemory, added
 from fedplat.types import ClientId, Digest
 
 GROUP = 16  # updates that are folded at a time: the sum is read and written once for all of them
@@ -47,12 +48,15 @@ class FoldingAhead:
             self._fold()
 
     def finish(self) -> Vector:
-        """The aggregate.  Each block's state is let go as soon as its part is made."""
+        """The aggregate.
+
+        Each block's state is let go as soon as its part is made, the last first: an allocator can
+        give memory back to the system from its end only.
+        """
         self._fold()
         aggregate = aligned(self._dim)
-        for index, start in enumerate(self._starts):
-            part = self._rule.finish(self._states[index])
-            self._states[index] = None
+        for start in reversed(self._starts):
+            part = self._rule.finish(self._states.pop())
             aggregate[start : start + len(part)] = part
         return aggregate
 
@@ -62,9 +66,9 @@ class FoldingAhead:
         self._folded = len(self.rows)
         large = self._dim * len(updates) >= LARGE
         for index, start in enumerate(self._starts):
-            columns = [one.columns(start, min(start + BLOCK, self._dim)) for one in updates]
-            if large:
-                self._states[index] = self._rule.add_many(self._states[index], columns, weights)
-                continue
-            for column, weight in zip(columns, weights, strict=True):
-                self._states[index] = self._rule.add(self._states[index], column, weight)
+            stop = min(start + BLOCK, self._dim)
+            for first in range(0, len(updates), AT_ONCE):
+                some = slice(first, first + AT_ONCE)
+                columns = [one.columns(start, stop) for one in updates[some]]
+                add = self._rule.add_many if large else partial(added, self._rule)
+                self._states[index] = add(self._states[index], columns, weights[some])

@@ -49,16 +49,12 @@ class FileBlobs:
 
     def _put(self, blobs: Iterable[tuple[Digest, Buffer]], taken: Callable[[Digest], None]) -> None:
         written: dict[Digest, Path] = {}
-        with self._lock, _told(self._root):
-            try:
-                for digest, payload in blobs:
-                    taken(digest)
-                    if digest not in written and not self._holds(digest):
-                        written[digest] = self._write(payload)
-                self._settle(written)
-            finally:
-                for part in written.values():
-                    part.unlink(missing_ok=True)
+        with self._lock, _told(self._root), _removed(written):
+            for digest, payload in blobs:
+                taken(digest)
+                if digest not in written and not self._holds(digest):
+                    written[digest] = self._write(payload)
+            self._settle(written)
 
     def get(self, digest: Digest) -> memoryview:
         path = self._path(digest)
@@ -121,6 +117,16 @@ class FileBlobs:
             self._known[digest] = _signature(status)
         for folder in [*sorted(folders), *([self._root] if new_folders else [])]:
             _flush_folder(folder)
+
+
+@contextmanager
+def _removed(written: Mapping[Digest, Path]) -> Iterator[None]:
+    """Removes what was written and has not got its name, however the block ends."""
+    try:
+        yield
+    finally:
+        for part in written.values():
+            part.unlink(missing_ok=True)
 
 
 def _signature(status: os.stat_result) -> Signature:

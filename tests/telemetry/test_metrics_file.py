@@ -66,23 +66,26 @@ def test_every_cut_of_the_file_can_be_read_and_continued(path):
         assert [type(record) for record in read(path)] == [*map(type, complete), Baseline]
 
 
-def test_a_rewind_keeps_the_rounds_up_to_the_commit_and_what_has_no_round(path):
+def until(number):
+    return lambda record: record.get("round", 0) <= number and record["event"] != "finished"
+
+
+def test_what_is_not_wanted_is_removed_and_the_rest_is_returned(path):
     evaluation = {"event": "evaluation", "round": 3, "clients": {}}
     write(path, STARTED, BASELINE, *ROUNDS, evaluation, FINISHED)
     file = MetricsFile(path)
-    file.rewind(to_round=2)
+    kept = file.keep(lambda record: record["event"] == "started" or record.get("round", 9) <= 2)
+    assert kept == [STARTED, *ROUNDS[:2]]
     file.on(ROUNDS[2])
     file.close()
-    assert [record.event for record in read(path)] == [
-        *("started", "baseline", "round", "round", "round")
-    ]
+    assert [record.event for record in read(path)] == ["started", "round", "round", "round"]
 
 
-def test_a_rewind_to_the_last_round_removes_nothing_but_the_end(path):
+def test_keeping_all_but_the_end_changes_nothing_before_it(path):
     write(path, STARTED, *ROUNDS, FINISHED)
     before = path.read_bytes()
     file = MetricsFile(path)
-    file.rewind(to_round=3)
+    file.keep(until(3))
     file.close()
     assert before.startswith(path.read_bytes())
     assert len(read(path)) == 4
@@ -94,7 +97,7 @@ def test_a_resumed_file_equals_one_that_was_never_interrupted(tmp_path):
     write(resumed, STARTED, *ROUNDS)
     resumed.write_bytes(resumed.read_bytes()[:-3])
     file = MetricsFile(resumed)
-    file.rewind(to_round=1)
+    file.keep(until(1))
     for record in [*ROUNDS[1:], FINISHED]:
         file.on(record)
     file.close()

@@ -36,15 +36,21 @@ def run_cells(
     waiting, running = list(reversed(cells)), list[_Running]()
     try:
         while waiting or running:
-            while waiting and len(running) < processes:
-                with _uninterrupted():
-                    running.append(_start(waiting.pop(), folder))
+            _fill(running, waiting, folder, processes)
             ended = [one for one in _ready(running) if not _listen(one, on_round)]
             running = [one for one in running if one not in ended]
             for one in ended:
                 on_end(one.cell, _end(one))
     finally:
         _stop(running)
+
+
+def _fill(
+    running: list[_Running], waiting: list[Cell], folder: SweepFolder, processes: int
+) -> None:
+    while waiting and len(running) < processes:
+        with _uninterrupted():
+            running.append(_start(waiting.pop(), folder))
 
 
 def _ready(running: Sequence[_Running]) -> list[_Running]:
