@@ -66,7 +66,7 @@ def run(
         Run(
             scenario=scenario,
             resume=resume,
-            folder=None if memory else run_folder,
+            folder=run_folder,
             memory=memory,
             overrides=overrides,
             executor=executor,
@@ -97,16 +97,18 @@ def list_scenarios(
 
 def _summary(path: Path) -> dict[str, Any]:
     """A scenario file's path, name and first comment."""
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+        name = tomllib.loads(text).get("name")
+    except OSError as error:
+        return {"path": str(path), "name": None, "about": f"can not be read: {error.strerror}"}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return {"path": str(path), "name": None, "about": f"is not TOML: {error}"}
     about = " ".join(
         line.removeprefix("#").strip()
         for line in text.partition("\n\n")[0].splitlines()
         if line.startswith("#")
     )
-    try:
-        name = tomllib.loads(text).get("name")
-    except tomllib.TOMLDecodeError as error:
-        name, about = None, f"is not TOML: {error}"
     return {"path": str(path), "name": name, "about": about}
 
 

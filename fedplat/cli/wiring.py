@@ -35,6 +35,8 @@ def start(flags: Run) -> None:
     """
     if (flags.scenario is None) == (flags.resume is None):
         raise ConfigError(where="fedplat sim run", reason="give either a SCENARIO or --resume RUN")
+    if flags.memory and flags.folder is not None:
+        raise ConfigError(where="--memory", reason="leaves no folder: leave out --run, or this")
     if flags.resume is not None:
         if flags.overrides or flags.memory or flags.folder is not None:
             reason = "a run goes on as it began: only --executor and --processes may change"
