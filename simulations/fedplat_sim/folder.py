@@ -11,6 +11,8 @@ from fedplat.errors import ConfigError, StorageError
 from fedplat.params import Params
 from fedplat.types import Environment
 
+LONGEST_NAME = 60  # characters of a scenario's name in its folder's
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -59,12 +61,11 @@ def create(
     Raises: ConfigError, if there is something there already; StorageError, if it can not be made.
     """
     folder = RunFolder(path)
-    if path.exists() and any(path.iterdir() if path.is_dir() else [path]):
-        reason = (
-            f"exists already; give another --run, or go on with it: fedplat sim run --resume {path}"
-        )
-        raise ConfigError(where=str(path), reason=reason)
     try:
+        if path.exists() and any(path.iterdir() if path.is_dir() else [path]):
+            reason = "exists already; give another --run, or go on with it: "
+            reason += f"fedplat sim run --resume {path}"
+            raise ConfigError(where=str(path), reason=reason)
         path.mkdir(parents=True, exist_ok=True)
         folder.environment.write_text(json.dumps(asdict(environment), indent=1) + "\n")
         folder.settings.write_text(json.dumps(dict(settings), indent=1) + "\n")
@@ -78,19 +79,28 @@ def create(
 def reopen(path: Path) -> tuple[RunFolder, Scenario, dict[str, object]]:
     """Opens the folder of an interrupted run: its scenario and its settings.
 
-    Raises: ConfigError, if it is no run's folder.
+    Raises: ConfigError, if it is no run's folder; StorageError, if it can not be read.
     """
     folder = RunFolder(path)
-    if not folder.scenario.is_file() or not folder.settings.is_file():
-        reason = "is not a run's folder: it has no scenario.toml and run.json"
-        raise ConfigError(where=str(path), reason=reason)
-    settings: dict[str, object] = json.loads(folder.settings.read_text())
+    try:
+        if not folder.scenario.is_file() or not folder.settings.is_file():
+            reason = "is not a run's folder: it has no scenario.toml and run.json"
+            raise ConfigError(where=str(path), reason=reason)
+        settings = json.loads(folder.settings.read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = f"can not be read ({error.strerror})"
+        raise StorageError(where=str(path), reason=reason) from error
+    except ValueError:
+        settings = None
+    if not isinstance(settings, dict):
+        reason = "is no JSON object; it only says how the run was started: write {} into it"
+        raise ConfigError(where=str(folder.settings), reason=reason)
     return folder, scenarios.load(folder.scenario), settings
 
 
 def unused(runs: Path, name: str) -> Path:
-    """The first free `runs/NAME-001`, `runs/NAME-002`, …"""
-    safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
+    """The first free `runs/NAME-001`, `runs/NAME-002`, …; a long name is cut."""
+    safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in name[:LONGEST_NAME])
     number = 1
     while (path := runs / f"{safe}-{number:03d}").exists():
         number += 1
