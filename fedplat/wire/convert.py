@@ -23,6 +23,7 @@ from fedplat.types import ClientId, Digest, Mean, Metrics
 from fedplat.wire.v1 import messages_pb2 as pb
 
 MAX_MESSAGE_BYTES = 1 << 20
+MAX_DETAIL = 4000  # characters of what went wrong: the user's code may have said anything
 # digits only: Fraction("1e999999999") would fill the memory
 _FRACTION = re.compile(r"-?[0-9]{1,2000}(/[1-9][0-9]{0,1999})?")
 _Name = TypeVar("_Name", bound=str)
@@ -64,7 +65,7 @@ def _envelope(message: Message) -> pb.Envelope:
                 round_id=round_id,
                 task=_written("TASK", task),
                 reason=_written("DECLINE_REASON", reason),
-                detail=detail,
+                detail=_readable(detail),
                 step=step,
             )
             return pb.Envelope(decline=decline)
@@ -73,7 +74,7 @@ def _envelope(message: Message) -> pb.Envelope:
                 client=client,
                 round_id=round_id,
                 verdict=_written("VERDICT", verdict),
-                detail=detail,
+                detail=_readable(detail),
             )
             return pb.Envelope(ack=ack)
         case _:
@@ -144,6 +145,10 @@ def _decline(one: pb.Decline) -> Decline:
 def _ack(one: pb.Ack) -> Ack:
     verdict = _name(_VERDICTS, one.verdict, "verdict")
     return Ack(ClientId(one.client), one.round_id, verdict, one.detail)
+
+
+def _readable(text: str) -> str:
+    return text[:MAX_DETAIL].encode("utf-8", "replace").decode()
 
 
 def _written(enum: str, name: str) -> str:
