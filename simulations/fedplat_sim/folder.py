@@ -98,6 +98,33 @@ def reopen(path: Path) -> tuple[RunFolder, Scenario, dict[str, object]]:
     return folder, scenarios.load(folder.scenario), settings
 
 
+def same_arithmetic(path: Path, arithmetic: str) -> RunFolder:
+    """Opens the folder of an interrupted run for an executor of this arithmetic.
+
+    Raises: ConfigError, if the run was begun with another: its rounds would not fit together.
+    """
+    folder, _, settings = reopen(path)
+    begun = settings.get("numerics")
+    if begun != arithmetic:
+        reason = (
+            f"was begun with the arithmetic {begun!r} of --executor {settings.get('executor')}, "
+            f"this executor has {arithmetic!r}; go on with --executor {settings.get('executor')}"
+        )
+        raise ConfigError(where=str(path), reason=reason)
+    return folder
+
+
+def changed(folder: RunFolder, now: Environment) -> tuple[str, ...]:
+    """What a reader must know, if a run goes on in another environment than it began in."""
+    before = json.loads(folder.environment.read_text())
+    after = json.loads(json.dumps(asdict(now)))
+    pairs = [(key, before.get(key), after[key]) for key in after if before.get(key) != after[key]]
+    if not pairs:
+        return ()
+    what = "; ".join(f"{key} {old} → {new}" for key, old, new in pairs)
+    return (f"the environment has changed ({what}): the last bits may differ from a run in one",)
+
+
 def unused(runs: Path, name: str) -> Path:
     """The first free `runs/NAME-001`, `runs/NAME-002`, …; a long name is cut."""
     safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in name[:LONGEST_NAME])

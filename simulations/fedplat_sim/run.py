@@ -2,15 +2,12 @@
 
 import itertools
 import os
-import signal
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from types import FrameType
 from typing import Any
 
 from fedplat.config.build import Parts, build
@@ -18,11 +15,12 @@ from fedplat.config.scenario import Scenario
 from fedplat.engine.coordinator import Coordinator
 from fedplat.engine.events import CoordinatorEvent, RoundCommitted, UpdateReceived
 from fedplat.engine.journal import decode, encode
-from fedplat.errors import ConfigError, InterruptedRunError
+from fedplat.errors import InterruptedRunError
 from fedplat.learning import numerics
 from fedplat.params import Params
-from fedplat.runtime.client_work import Outcome, Task
+from fedplat.parts import unknown
 from fedplat.runtime.executors import BY_NAME as EXECUTORS
+from fedplat.runtime.executors import NUMERICS
 from fedplat.runtime.ports import Executor
 from fedplat.runtime.server_work import ServerWork
 from fedplat.storage.files import FileBlobs
@@ -35,6 +33,7 @@ from fedplat_sim import folder as folders
 from fedplat_sim import report
 from fedplat_sim.aftermath import baselines, cross_evaluation, shards_record
 from fedplat_sim.federation import Federation, Stores
+from fedplat_sim.interrupt import Interrupt, Waiting
 from fedplat_sim.recorder import Recorder
 
 
@@ -82,6 +81,7 @@ def run(
     InterruptedRunError after Ctrl-C, once what was in progress is safe on disk.
     """
     numerics.configure()  # before the environment is written down
+    parts = parts or build(scenario)  # before a folder is made for what can not run
     with ExitStack() as stack:
         stores, run_folder = _open_stores(scenario, options, stack)
         return run_on(stores, scenario, options, subscribers, run_folder, parts)
@@ -100,7 +100,8 @@ def run_on(
     numerics.configure()
     parts = parts or build(scenario)
     with ExitStack() as stack:
-        executor = _executor(parts, stores, options)
+        name, processes = chosen(scenario, options)
+        executor = EXECUTORS[name](parts.work, stores.blobs.get, processes)
         stack.callback(executor.close)
         return _Run(parts, stores, executor, options, run_folder, started, stack).go(subscribers)
 
@@ -120,7 +121,7 @@ class _Run:
     ) -> None:
         self.parts, self.stores, self.folder = parts, stores, folder
         self.started, self.stack, self.options = started, stack, options
-        self.interrupt = _Interrupt()
+        self.interrupt = Interrupt()
         self.totals = {"bytes_up": 0, "bytes_down": 0}
         self.subscribers: list[Subscriber] = []
         self.recorder = Recorder(self._tell, parts.plan.rounds, parts.plan.evaluates)
@@ -132,7 +133,7 @@ class _Run:
             Coordinator(parts.plan),
             server,
             parts.work,
-            _Waiting(executor, self.interrupt),
+            Waiting(executor, self.interrupt),
             stores,
             observers,
             options.keep_updates,
@@ -215,9 +216,11 @@ class _Run:
                 "executor": self.federation.executor.name,
             }
         )
-        if self.stores.log.version == 0:
-            for text in self.parts.warnings:
-                self._tell({"event": "warning", "text": text})
+        begun = self.stores.log.version > 0
+        changed = folders.changed(self.folder, numerics.environment()) if self.folder else ()
+        for text in changed if begun else self.parts.warnings:
+            self._tell({"event": "warning", "text": text})
+        if not begun:
             self._tell(shards_record(self.parts))
 
     def _tell_aftermath(self, broadcast: Digest) -> None:
@@ -275,84 +278,30 @@ def _stands(record: Mapping[str, Any], last: int) -> bool:
             return event in ("started", "shards", "warning")
 
 
-class _Interrupt:
-    """The operator's Ctrl-C: at once while waiting for a client's work, else after the step."""
-
-    def __init__(self) -> None:
-        self.wanted = False
-        self.waiting = False
-
-    @contextmanager
-    def handling(self) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield  # signals are the main thread's
-            return
-        before = signal.signal(signal.SIGINT, self._interrupted)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
-
-    def _interrupted(self, number: int, frame: FrameType | None) -> None:
-        again, self.wanted = self.wanted, True
-        if self.waiting or again:
-            raise KeyboardInterrupt
-
-
-@dataclass
-class _Waiting:
-    """An executor during whose waits an interrupt may strike."""
-
-    inner: Executor
-    interrupt: _Interrupt
-
-    @property
-    def parts(self) -> int:
-        return self.inner.parts
-
-    @property
-    def name(self) -> str:
-        return self.inner.name
-
-    @property
-    def numerics(self) -> str:
-        return self.inner.numerics
-
-    def submit(self, task: Task) -> None:
-        self.inner.submit(task)
-
-    def result(self, task: Task) -> Outcome:
-        self.interrupt.waiting = True
-        try:
-            return self.inner.result(task)
-        finally:
-            self.interrupt.waiting = False
-
-    def close(self) -> None:
-        self.inner.close()
-
-
 def _open_stores(
     scenario: Scenario, options: Options, stack: ExitStack
 ) -> tuple[Stores, folders.RunFolder | None]:
     if options.folder is None:
         return Stores(MemoryEvents(), MemoryBlobs(), MemoryStates()), None
+    name, _ = chosen(scenario, options)
     if options.resume:
-        run_folder, _, _ = folders.reopen(options.folder)
+        run_folder = folders.same_arithmetic(options.folder, NUMERICS[name])
     else:
-        settings = {"executor": options.executor, "processes": options.processes}
+        settings = {"executor": name, "numerics": NUMERICS[name]}
         run_folder = folders.create(options.folder, scenario, numerics.environment(), settings)
     store = stack.enter_context(SqliteStore(run_folder.store))
     return Stores(store, FileBlobs(run_folder.blobs), store), run_folder
 
 
-def _executor(parts: Parts, stores: Stores, options: Options) -> Executor:
+def chosen(scenario: Scenario, options: Options) -> tuple[str, int]:
+    """The executor's name and its number of processes.
+
+    Raises: ConfigError, if there is no executor of that name.
+    """
     processes = options.processes or os.cpu_count() or 1
-    name = options.executor
-    if name == "auto":
-        useful = min(processes, parts.plan.per_round)
-        name = "process_pool" if useful > 1 else "sequential"
-    if name not in EXECUTORS:
-        known = ", ".join(("auto", *EXECUTORS))
-        raise ConfigError(where="executor", reason=f"there is no executor {name!r}; known: {known}")
-    return EXECUTORS[name](parts.work, stores.blobs.get, processes)
+    if options.executor == "auto":
+        useful = min(processes, scenario.per_round)
+        return ("process_pool", useful) if useful > 1 else ("sequential", 1)
+    if options.executor not in EXECUTORS:
+        raise unknown("executor", options.executor, ("auto", *EXECUTORS))
+    return options.executor, processes

@@ -14,6 +14,13 @@ def _sequential(work: ClientWork, read: BlobReader, processes: int) -> Executor:
     return Sequential(work, read)
 
 
+NUMERICS: Mapping[str, str] = {
+    "sequential": Sequential.numerics,
+    "process_pool": ProcessPool.numerics,
+    "cohort": "cohort",
+}
+
+
 def _cohort(work: ClientWork, read: BlobReader, processes: int) -> Executor:
     """Trains many clients as one tensor program, with bits of its own; pays on a GPU."""
     del processes  # a cohort is one program
