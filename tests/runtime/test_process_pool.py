@@ -4,18 +4,33 @@ import contextlib
 import itertools
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from small_work import SIZES, A, B, Broadcasts, C, D, E, alone, app_learner, torch_learner, work
+from small_work import (
+    FEATURES,
+    SIZES,
+    A,
+    B,
+    Broadcasts,
+    C,
+    D,
+    E,
+    alone,
+    app_learner,
+    torch_learner,
+    work,
+)
 from torch import nn
 
 from fedplat.errors import TrainingError, TransportError
 from fedplat.learning.byo import App
+from fedplat.learning.torch_learner import TorchLearner
 from fedplat.runtime.client_work import Done, Failed
 from fedplat.runtime.executors.process_pool import ProcessPool
-from fedplat.types import client_id
+from fedplat.types import TrainSettings, client_id
 
 CLIENTS = (A, B, C, D, E)
 
@@ -222,3 +237,64 @@ def test_an_empty_payload_is_an_outcome_like_any_other():
     read = Broadcasts(one)
     outcome = pooled(one, read, [read.task(A, "evaluate")])[read.task(A, "evaluate")]
     assert isinstance(outcome, Done) and outcome.payload == b"" and outcome.metrics
+
+
+def test_a_result_that_nobody_submitted_a_task_for_is_an_error_and_no_endless_wait():
+    one = work()
+    read = Broadcasts(one)
+    with contextlib.closing(ProcessPool(one, read, 2)) as pool:
+        pool.submit(read.task(A))
+        with pytest.raises(ValueError, match="submitted"):
+            pool.result(read.task(B))
+        assert isinstance(pool.result(read.task(A)), Done)
+
+
+def test_a_pool_closes_at_once_while_another_one_is_open():
+    one = work()
+    read = Broadcasts(one)
+    first, second = ProcessPool(one, read, 2), ProcessPool(one, read, 2)
+    begun = time.perf_counter()
+    first.close()
+    assert time.perf_counter() - begun < 4  # it would kill them after five seconds
+    second.submit(read.task(A))
+    assert isinstance(second.result(read.task(A)), Done)
+    second.close()
+
+
+@pytest.mark.slow
+def test_processes_end_when_the_process_that_made_them_is_killed():
+    ours, theirs = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        pool = ProcessPool(work(), Broadcasts(work()), 3)
+        os.write(theirs, " ".join(str(w.process.pid) for w in pool._workers).encode())
+        time.sleep(60)
+        os._exit(1)
+    pids = os.read(ours, 1000).decode().split()
+    assert len(pids) == 3 and all(map(runs, pids))
+    os.kill(parent, signal.SIGKILL)
+    os.waitpid(parent, 0)
+    until = time.perf_counter() + 10
+    while any(map(runs, pids)) and time.perf_counter() < until:
+        time.sleep(0.02)
+    assert not any(map(runs, pids))
+
+
+def runs(pid: str) -> bool:
+    """Whether the process runs: it is there, and no corpse that waits for the system's init."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_states_larger_than_a_pipe_come_through_in_either_direction():
+    def wide():
+        return nn.Sequential(nn.Linear(FEATURES, 30_000), nn.Linear(30_000, 3))  # 1.4 MB
+
+    one = work("scaffold", TorchLearner(wide, TrainSettings(batch_size=32, steps=1)))
+    read = Broadcasts(one, 2)
+    states = {task.client: done.state for task, done in alone(one, read, tasks_of(read)).items()}
+    assert all(len(state) > 1 << 20 for state in states.values())
+    again = [read.task(client, index=1, state=states[client]) for client in CLIENTS]
+    assert pooled(one, read, again, processes=2) == alone(one, read, again)

@@ -12,6 +12,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -23,6 +24,7 @@ from fedplat.runtime.ports import BlobReader
 from fedplat.types import Digest
 
 AHEAD = 2  # tasks that a worker holds: it starts the next while the parent takes the last result
+PIPE_BYTES = 1 << 14  # of a client's state, which a pipe takes in while its worker is busy
 BROADCASTS = 2  # the round's model, and the one that is being evaluated
 
 
@@ -100,7 +102,9 @@ class ProcessPool:
 
     def close(self) -> None:
         for worker in self._workers:
-            worker.pipe.close()  # the worker reads the end of the file and exits
+            with suppress(OSError):  # it may have died
+                worker.pipe.send(None)  # the end: other pools' workers may hold the pipe open
+            worker.pipe.close()
         for worker in self._workers:
             worker.process.join(timeout=5)
             if worker.process.is_alive():
@@ -133,6 +137,8 @@ class ProcessPool:
             for worker in self._workers:
                 if not self._waiting or len(worker.doing) != ahead:
                     continue
+                if ahead and _state_bytes(self._waiting[-1]) > PIPE_BYTES:
+                    return  # both ends would write, and wait for the other to read
                 at = self._broadcasts.share(self._waiting[-1].broadcast, self._read, self._in_use)
                 if at is None:
                     return
@@ -150,7 +156,10 @@ class ProcessPool:
         worker.doing.append(task)
 
     def _receive(self) -> None:
-        ready = wait([worker.pipe for worker in self._workers if worker.doing])
+        busy = [worker.pipe for worker in self._workers if worker.doing]
+        if not busy:
+            raise ValueError("a result is asked for of a task that was not submitted")
+        ready = wait(busy)
         for worker in self._workers:
             if worker.pipe in ready:
                 self._take(worker)
@@ -184,12 +193,13 @@ class ProcessPool:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
         numerics.configure()
         try:
-            while True:
-                task, at, slot = pipe.recv()
+            while (order := pipe.recv()) is not None:
+                task, at, slot = order
                 outcome = self._work.do(task, self._broadcasts.view(at))
                 pipe.send(self._post(outcome, outbox, slot))
         except (EOFError, BrokenPipeError, ConnectionResetError):
-            os._exit(0)  # the parent has closed the pool
+            pass  # the parent has gone
+        os._exit(0)
 
     def _post(self, outcome: Outcome, outbox: mmap.mmap, slot: int) -> tuple[Outcome, int, int]:
         if not isinstance(outcome, Done) or not 0 < len(outcome.payload) <= self._outbox_bytes:
@@ -197,3 +207,7 @@ class ProcessPool:
         start, length = slot * self._outbox_bytes, len(outcome.payload)
         outbox[start : start + length] = outcome.payload
         return replace(outcome, payload=b""), slot, length
+
+
+def _state_bytes(task: Task) -> int:
+    return 0 if isinstance(task, CentralTask) else len(task.state)
