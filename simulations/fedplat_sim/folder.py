@@ -93,7 +93,10 @@ def reopen(path: Path) -> tuple[RunFolder, Scenario, dict[str, object]]:
     except ValueError:
         settings = None
     if not isinstance(settings, dict):
-        reason = "is no JSON object; it only says how the run was started: write {} into it"
+        reason = (
+            'is damaged; write {"executor": "sequential", "numerics": "step"} into it, '
+            'or "cohort" twice if that was the executor'
+        )
         raise ConfigError(where=str(folder.settings), reason=reason)
     return folder, scenarios.load(folder.scenario), settings
 

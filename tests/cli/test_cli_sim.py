@@ -110,6 +110,21 @@ def test_an_existing_folder_is_refused_and_stays_as_it_is(fedplat):
     refused(fedplat("sim", "run", "--resume", file), 2, "is not a run's folder")
 
 
+def test_what_can_not_run_leaves_no_folder_behind(fedplat):
+    for overrides in ({"algorithm": "fedbn"}, {"clients.count": 2000}, {"data.name": "digit"}):
+        refused(fedplat("sim", "run", fedplat.scenario(**overrides), "--run", "here"), 2)
+    words = ("sim", "run", fedplat.scenario(), "--run", "here", "--executor", "quick")
+    refused(fedplat(*words), 2, "quick")
+    assert not (fedplat.folder / "here").exists()
+
+
+def test_a_run_that_was_begun_by_one_arithmetic_can_not_go_on_by_another(fedplat):
+    scenario = fedplat.scenario(rounds=1)
+    fedplat("sim", "run", scenario, "--run", "here", "--executor", "sequential", "--json")
+    other = fedplat("sim", "run", "--resume", "here", "--executor", "cohort")
+    refused(other, 2, "arithmetic", "--executor sequential")
+
+
 def test_each_kind_of_failure_has_the_exit_code_of_its_class(fedplat):
     scenario = fedplat.scenario(**{"clients.dropout": 1.0})
     refused(fedplat("sim", "run", scenario, "--memory"), 3, "quorum", "dropout")

@@ -89,7 +89,7 @@ def test_settings_that_were_cut_off_are_told_by_their_path(tmp_path):
     text = folder.settings.read_text()
     for broken in (text[: len(text) // 2], "", "[]"):
         folder.settings.write_text(broken)
-        with pytest.raises(ConfigError, match=r"run\.json"):
+        with pytest.raises(ConfigError, match=r"run\.json: is damaged"):
             reopen(folder.path)
 
 
