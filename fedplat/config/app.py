@@ -48,7 +48,7 @@ def _run(path: Path) -> ModuleType:
         sys.path.insert(0, folder)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script may end itself
         del sys.modules[name]
         reason = f"can not be run: {type(error).__name__}: {error}"
         raise ConfigError(where=str(path), reason=reason) from error

@@ -183,7 +183,7 @@ class AppLearner:
         with seeded(arguments[-1].seed):
             try:
                 return function(*arguments)
-            except Exception as error:
+            except (Exception, SystemExit) as error:  # a script may end itself
                 reason = f"{type(error).__name__}: {error}{_place(error, self.app.where)}"
                 raise self._placed(returned.failed(stage, reason)) from error
 
@@ -216,7 +216,7 @@ def _first(*values: int | None) -> int | None:
     return next((value for value in values if value is not None), None)
 
 
-def _place(error: Exception, where: str) -> str:
+def _place(error: BaseException, where: str) -> str:
     """The last line of the user's own file that the exception passed, if any."""
     line, trace = None, error.__traceback__
     while trace is not None:

@@ -169,7 +169,7 @@ def _digest(raw: bytes) -> Digest:
 
 def _metrics(metrics: Metrics) -> Iterable[pb.Metric]:
     for name, mean in metrics.items():
-        yield pb.Metric(name=name, total=str(mean.total), count=mean.count)
+        yield pb.Metric(name=_readable(name), total=str(mean.total), count=mean.count)
 
 
 def _read_metric(metric: pb.Metric) -> tuple[str, Mean]:

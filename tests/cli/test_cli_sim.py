@@ -139,6 +139,25 @@ def test_a_failure_of_the_users_code_is_a_failed_round_that_names_the_line(fedpl
     refused(answer, 3, "round 1, client client-00000", "no such column", "app.py, line")
 
 
+@pytest.mark.parametrize("executor", ["sequential", "process_pool"])
+def test_code_that_ends_the_process_is_a_failed_round_and_no_silent_exit(fedplat, executor):
+    scenario = fedplat.app("raise SystemExit(3)")
+    answer = fedplat("sim", "run", scenario, "--memory", "--executor", executor)
+    refused(answer, 3, "client client-00000", "SystemExit: 3")
+
+
+def test_code_that_ends_the_process_when_it_is_loaded_is_refused(fedplat):
+    scenario = fedplat.app("pass")
+    (fedplat.folder / "app.py").write_text("raise SystemExit('usage: app.py')")
+    refused(fedplat("sim", "run", scenario, "--memory"), 2, "usage: app.py")
+
+
+def test_a_metric_of_any_name_is_counted(fedplat):
+    scenario = fedplat.app("context.log('\\udcff', 1.0)")
+    answer = fedplat("sim", "run", scenario, "--memory", "--executor", "sequential", "--json")
+    assert (answer.code, answer.records[-1]["rounds"]) == (0, 2)
+
+
 def test_a_process_that_is_killed_is_told_with_what_to_do(fedplat):
     scenario = fedplat.app("os.kill(os.getpid(), signal.SIGKILL)")
     words = ("sim", "run", scenario, "--memory", "--executor", "process_pool", "--processes", 2)
