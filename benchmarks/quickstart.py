@@ -1,4 +1,4 @@
-"""What `make demo` shows: the quickstart over several seeds of split and training, as a user runs it.
+"""What `make demo` shows: the quickstart over several seeds of split and training.
 
 python -m benchmarks.quickstart [--quick] [--json FILE]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import prod
-from typing import Literal, NewType
+from typing import Any, Literal, NewType
 
 import torch
 from jaxtyping import Shaped
@@ -95,6 +95,10 @@ class Mean:
         """Raises: ValueError or OverflowError, if `total` is not finite."""
         return cls(Fraction(total), count)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As integers: a fraction by itself is pickled as text, which is slow to read."""
+        return _mean, (self.total.numerator, self.total.denominator, self.count)
+
     def __add__(self, other: "Mean") -> "Mean":
         return Mean(self.total + other.total, self.count + other.count)
 
@@ -102,6 +106,10 @@ class Mean:
     def value(self) -> float | None:
         """The mean, or None where nothing was counted."""
         return float(self.total / self.count) if self.count else None
+
+
+def _mean(numerator: int, denominator: int, count: int) -> Mean:
+    return Mean(Fraction(numerator, denominator), count)
 
 
 Metrics = Mapping[str, Mean]

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
-import torch
+import numpy as np
 
 from fedplat.errors import CorruptPayloadError
-from fedplat.params import Layout, Vector, decode_tensors, encode_tensors
-from fedplat.types import State, TensorSpec
+from fedplat.params import Layout, Vector, aligned, encode_tensors
+from fedplat.types import State
 
 WIDTH_BYTES = 4
+LITTLE_ENDIAN = np.dtype("<f4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Float32:
         if len(payload) != WIDTH_BYTES * layout.dim:
             size = WIDTH_BYTES * layout.dim
             raise CorruptPayloadError(reason=f"a frame takes {size} bytes, got {len(payload)}")
-        part = TensorSpec("columns", torch.float32, (stop - start,))
-        columns = memoryview(payload)[WIDTH_BYTES * start : WIDTH_BYTES * stop]
-        return decode_tensors(columns, [part])[0]
+        columns = aligned(stop - start)
+        offset, count = WIDTH_BYTES * start, stop - start
+        columns.numpy()[:] = np.frombuffer(payload, LITTLE_ENDIAN, count, offset)
+        return columns

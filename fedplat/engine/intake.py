@@ -1,5 +1,7 @@
 """Looks at a stranger's update before it counts: does it decode, is every number finite?"""
 
+import math
+
 import torch
 
 from fedplat.engine.payload import Cargo
@@ -23,6 +25,6 @@ def flaw(payload: bytes | memoryview, weight: float, cargo: Cargo) -> str:
     named = {"the update": decoded.update, **decoded.extras, **decoded.beside}
     for name, tensor in named.items():
         # a sum is finite only if all its terms are (an overflow is looked at again, exactly)
-        if not torch.isfinite(tensor.sum()) and not torch.isfinite(tensor).all():
+        if not math.isfinite(tensor.sum().item()) and not torch.isfinite(tensor).all():
             return f"{name} is not finite"
     return ""

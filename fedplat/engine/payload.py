@@ -113,11 +113,12 @@ class Cargo:
 
         Raises: CorruptPayloadError, if the payload is too short for them.
         """
-        specs = (*self.shared.beside, *self._extra_specs)
         if len(payload) < self._head_bytes:
             reason = f"an update takes over {self._head_bytes} bytes, got {len(payload)}"
             raise CorruptPayloadError(reason=reason)
-        tensors = decode_tensors(memoryview(payload)[: self._head_bytes], specs)
+        if not self._head_specs:
+            return {}, {}
+        tensors = decode_tensors(memoryview(payload)[: self._head_bytes], self._head_specs)
         count = len(self.shared.beside)
         return (
             _named(self.shared.beside, tensors[:count]),
@@ -129,9 +130,12 @@ class Cargo:
         return memoryview(payload)[self._head_bytes :]
 
     @cached_property
+    def _head_specs(self) -> tuple[TensorSpec, ...]:
+        return (*self.shared.beside, *self._extra_specs)
+
+    @cached_property
     def _head_bytes(self) -> int:
-        specs = (*self.shared.beside, *self._extra_specs)
-        return sum(spec.numel * spec.dtype.itemsize for spec in specs)
+        return sum(spec.numel * spec.dtype.itemsize for spec in self._head_specs)
 
 
 def _specs(tensors: Tensors) -> tuple[TensorSpec, ...]:

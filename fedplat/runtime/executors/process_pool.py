@@ -9,12 +9,13 @@ import gc
 import mmap
 import multiprocessing
 import os
+import selectors
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from fedplat.errors import TransportError
@@ -86,6 +87,9 @@ class ProcessPool:
         gc.freeze()  # what is shared with the workers is not written to by their collector
         for number in range(processes):
             self._workers.append(self._fork(number))
+        self._ready = selectors.DefaultSelector()
+        for worker in self._workers:
+            self._ready.register(worker.pipe, selectors.EVENT_READ, worker)
 
     def submit(self, task: Task) -> None:
         self._waiting.append(task)
@@ -101,6 +105,7 @@ class ProcessPool:
         return self._done.pop(task)
 
     def close(self) -> None:
+        self._ready.close()
         for worker in self._workers:
             with suppress(OSError):  # it may have died
                 worker.pipe.send(None)  # the end: other pools' workers may hold the pipe open
@@ -156,33 +161,31 @@ class ProcessPool:
         worker.doing.append(task)
 
     def _receive(self) -> None:
-        busy = [worker.pipe for worker in self._workers if worker.doing]
-        if not busy:
+        if not any(worker.doing for worker in self._workers):
             raise ValueError("a result is asked for of a task that was not submitted")
-        ready = wait(busy)
-        for worker in self._workers:
-            if worker.pipe in ready:
-                self._take(worker)
+        for key, _ in self._ready.select():
+            self._take(key.data)
 
     def _take(self, worker: _Worker) -> None:
-        task = worker.doing[0]
+        task = worker.doing[0] if worker.doing else None  # then it can only have died
         try:
             outcome, slot, length = worker.pipe.recv()
         except (EOFError, ConnectionResetError) as error:
             raise self._died(worker, task) from error
-        worker.doing.popleft()
+        done = worker.doing.popleft()
         if length:
             start = slot * self._outbox_bytes
             outcome = replace(outcome, payload=worker.outbox[start : start + length])
-        self._done[task] = outcome
+        self._done[done] = outcome
 
-    def _died(self, worker: _Worker, task: Task) -> TransportError:
+    def _died(self, worker: _Worker, task: Task | None) -> TransportError:
         worker.process.join(timeout=5)
         code = worker.process.exitcode
         how = f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
-        what = getattr(task, "client", "the central evaluation")
+        what = "was idle" if task is None else f"did {getattr(task, 'client', 'the evaluation')}"
+        where = "" if task is None else f"round {task.round_id}: "
         return TransportError(
-            reason=f"round {task.round_id}: the worker process that did {what} ended {how}; "
+            reason=f"{where}the worker process that {what} ended {how}; "
             "signal 9 is usually a lack of memory: use fewer --processes; nothing that was "
             "committed is lost, and the run can be resumed"
         )
