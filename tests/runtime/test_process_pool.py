@@ -5,6 +5,7 @@ import itertools
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -298,3 +299,13 @@ def test_states_larger_than_a_pipe_come_through_in_either_direction():
     assert all(len(state) > 1 << 20 for state in states.values())
     again = [read.task(client, index=1, state=states[client]) for client in CLIENTS]
     assert pooled(one, read, again, processes=2) == alone(one, read, again)
+
+
+def test_many_tasks_of_two_broadcasts_are_each_done_on_their_own():
+    one = work()
+    read = Broadcasts(one, 2)
+    tasks = [
+        replace(read.task(client, index=index), round_id=10 + turn)
+        for turn, (client, index) in enumerate(itertools.product(CLIENTS * 4, (0, 1)))
+    ]
+    assert pooled(one, read, tasks) == alone(one, read, tasks)

@@ -6,6 +6,7 @@ through memory that its worker shares with the parent; the pipes carry only smal
 """
 
 import gc
+import itertools
 import mmap
 import multiprocessing
 import os
@@ -24,7 +25,10 @@ from fedplat.runtime.client_work import CentralTask, ClientWork, Done, Outcome, 
 from fedplat.runtime.ports import BlobReader
 from fedplat.types import Digest
 
-AHEAD = 2  # tasks that a worker holds: it starts the next while the parent takes the last result
+AHEAD = 2  # batches that a worker holds: it starts the next while the parent takes the last
+BATCH = 8  # tasks in a batch, if there are many and their updates are small
+PLENTY = 16  # waiting tasks a worker from which work begins before all are there
+BATCH_BYTES = 1 << 20  # an update that is larger travels alone
 PIPE_BYTES = 1 << 14  # of a client's state, which a pipe takes in while its worker is busy
 BROADCASTS = 2  # the round's model, and the one that is being evaluated
 
@@ -34,7 +38,7 @@ class _Worker:
     process: BaseProcess
     pipe: Connection
     outbox: mmap.mmap
-    doing: deque[Task] = field(default_factory=deque)
+    doing: deque[list[Task]] = field(default_factory=deque)
     sent: int = 0
 
 
@@ -80,6 +84,7 @@ class ProcessPool:
         self.parts = processes
         self._work, self._read = work, read
         self._broadcasts = _Broadcasts(work.cargo.broadcast_bytes)
+        self._most = max(1, min(BATCH, BATCH_BYTES // self._outbox_bytes))
         self._waiting: list[Task] = []
         self._sorted = True
         self._done: dict[Task, Outcome] = {}
@@ -94,6 +99,8 @@ class ProcessPool:
     def submit(self, task: Task) -> None:
         self._waiting.append(task)
         self._sorted = False
+        if len(self._waiting) >= PLENTY * len(self._workers):
+            self._dispatch()  # so many that their order does not matter: let nobody be idle
 
     def result(self, task: Task) -> Outcome:
         if not self._sorted:
@@ -122,7 +129,7 @@ class ProcessPool:
     def _fork(self, number: int) -> _Worker:
         fork = multiprocessing.get_context("fork")
         ours, theirs = fork.Pipe()
-        outbox = mmap.mmap(-1, AHEAD * self._outbox_bytes)
+        outbox = mmap.mmap(-1, AHEAD * self._most * self._outbox_bytes)
         others = [ours, *(worker.pipe for worker in self._workers)]
         process = fork.Process(
             target=self._serve, args=(theirs, outbox, others), name=f"fedplat-{number}", daemon=True
@@ -142,23 +149,32 @@ class ProcessPool:
             for worker in self._workers:
                 if not self._waiting or len(worker.doing) != ahead:
                     continue
-                if ahead and _state_bytes(self._waiting[-1]) > PIPE_BYTES:
+                batch = self._batch()
+                if ahead and sum(map(_state_bytes, batch)) > PIPE_BYTES:
                     return  # both ends would write, and wait for the other to read
-                at = self._broadcasts.share(self._waiting[-1].broadcast, self._read, self._in_use)
+                at = self._broadcasts.share(batch[0].broadcast, self._read, self._in_use)
                 if at is None:
                     return
-                self._send(worker, self._waiting.pop(), at)
+                del self._waiting[-len(batch) :]
+                self._send(worker, batch, at)
+
+    def _batch(self) -> list[Task]:
+        """The next tasks for one worker: fewer towards the end, so that all end together."""
+        share = len(self._waiting) // (2 * AHEAD * len(self._workers))
+        last = self._waiting[-1].broadcast
+        most = self._waiting[: -1 - max(1, min(share, self._most)) : -1]
+        return list(itertools.takewhile(lambda task: task.broadcast == last, most))
 
     def _in_use(self) -> set[Digest]:
-        return {task.broadcast for worker in self._workers for task in worker.doing}
+        return {batch[0].broadcast for worker in self._workers for batch in worker.doing}
 
-    def _send(self, worker: _Worker, task: Task, at: tuple[int, int]) -> None:
+    def _send(self, worker: _Worker, batch: list[Task], at: tuple[int, int]) -> None:
         try:
-            worker.pipe.send((task, at, worker.sent % AHEAD))
+            worker.pipe.send((batch, at, worker.sent % AHEAD))
         except (BrokenPipeError, ConnectionResetError) as error:
-            raise self._died(worker, task) from error
+            raise self._died(worker, batch) from error
         worker.sent += 1
-        worker.doing.append(task)
+        worker.doing.append(batch)
 
     def _receive(self) -> None:
         if not any(worker.doing for worker in self._workers):
@@ -167,23 +183,24 @@ class ProcessPool:
             self._take(key.data)
 
     def _take(self, worker: _Worker) -> None:
-        task = worker.doing[0] if worker.doing else None  # then it can only have died
+        batch = worker.doing[0] if worker.doing else []  # without any it can only have died
         try:
-            outcome, slot, length = worker.pipe.recv()
+            answers = worker.pipe.recv()
         except (EOFError, ConnectionResetError) as error:
-            raise self._died(worker, task) from error
-        done = worker.doing.popleft()
-        if length:
-            start = slot * self._outbox_bytes
-            outcome = replace(outcome, payload=worker.outbox[start : start + length])
-        self._done[done] = outcome
+            raise self._died(worker, batch) from error
+        worker.doing.popleft()
+        for task, (outcome, start, length) in zip(batch, answers, strict=True):
+            if length:
+                outcome = replace(outcome, payload=worker.outbox[start : start + length])
+            self._done[task] = outcome
 
-    def _died(self, worker: _Worker, task: Task | None) -> TransportError:
+    def _died(self, worker: _Worker, batch: list[Task]) -> TransportError:
         worker.process.join(timeout=5)
         code = worker.process.exitcode
         how = f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
-        what = "was idle" if task is None else f"did {getattr(task, 'client', 'the evaluation')}"
-        where = "" if task is None else f"round {task.round_id}: "
+        names = [getattr(task, "client", "the evaluation") for task in batch]
+        what = f"did {', '.join(names)}" if batch else "was idle"
+        where = f"round {batch[0].round_id}: " if batch else ""
         return TransportError(
             reason=f"{where}the worker process that {what} ended {how}; "
             "signal 9 is usually a lack of memory: use fewer --processes; nothing that was "
@@ -197,19 +214,22 @@ class ProcessPool:
         numerics.configure()
         try:
             while (order := pipe.recv()) is not None:
-                task, at, slot = order
-                outcome = self._work.do(task, self._broadcasts.view(at))
-                pipe.send(self._post(outcome, outbox, slot))
+                batch, at, slot = order
+                model, first = self._broadcasts.view(at), slot * self._most
+                outcomes = (self._work.do(task, model) for task in batch)
+                posted = [self._post(one, outbox, first + i) for i, one in enumerate(outcomes)]
+                pipe.send(posted)
         except (EOFError, BrokenPipeError, ConnectionResetError):
             pass  # the parent has gone
         os._exit(0)
 
     def _post(self, outcome: Outcome, outbox: mmap.mmap, slot: int) -> tuple[Outcome, int, int]:
+        """Puts the update into the outbox; what is left of the outcome, and where the update is."""
         if not isinstance(outcome, Done) or not 0 < len(outcome.payload) <= self._outbox_bytes:
-            return outcome, slot, 0
+            return outcome, 0, 0
         start, length = slot * self._outbox_bytes, len(outcome.payload)
         outbox[start : start + length] = outcome.payload
-        return replace(outcome, payload=b""), slot, length
+        return replace(outcome, payload=b""), start, length
 
 
 def _state_bytes(task: Task) -> int:
