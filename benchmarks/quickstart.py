@@ -49,8 +49,8 @@ def measured(seed: int) -> dict[str, Any]:
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
             for line in process.stdout or ():
                 records.append(json.loads(line))
-                if records[-1]["event"] == "round" and not first_s:
-                    first_s = time.perf_counter() - start
+                is_first = records[-1]["event"] == "round" and not first_s
+                first_s = time.perf_counter() - start if is_first else first_s
         if process.returncode:
             raise SystemExit(f"seed {seed}: `fedplat sim run` ended with {process.returncode}")
     return {"seed": seed, **summary(records), "first_round_s": first_s}

@@ -27,3 +27,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid.startswith(WHOLE_RUNS):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture
+def fedplat(tmp_path, capsys, monkeypatch):
+    """The `fedplat` command, called in this process and in a folder of its own."""
+    from cli.commands import Command  # late: it imports fedplat
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    return Command(tmp_path, capsys, monkeypatch)

@@ -20,6 +20,7 @@ class Float32:
     memory; a decoded vector starts on 64 bytes; a frame takes 4 · dim bytes.
     Raises: CorruptPayloadError from `decode`, if the frame has another length.
 
+    >>> import torch
     >>> Float32().encode(torch.tensor([1.0, -0.0]), State(), seed=0)[0].hex()
     '0000803f00000080'
     """

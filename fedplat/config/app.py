@@ -35,7 +35,8 @@ def load_app(path: Path) -> App:
 
 
 def _run(path: Path) -> ModuleType:
-    name = f"fedplat_app_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    content = str(path).encode() + b"\0" + path.read_bytes()  # an edited file is another module
+    name = f"fedplat_app_{hashlib.sha256(content).hexdigest()[:12]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

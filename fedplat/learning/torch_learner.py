@@ -17,7 +17,7 @@ from fedplat import rng
 from fedplat.learning import tasks
 from fedplat.learning.batches import epoch_orders, num_steps
 from fedplat.learning.bound import BoundModule
-from fedplat.learning.divergence import diverged
+from fedplat.learning.divergence import diverged, refused
 from fedplat.learning.optimizers import Optimizer, check_settings, optimizer
 from fedplat.learning.seeding import seeded
 from fedplat.params import ALIGNMENT, Params
@@ -102,8 +102,11 @@ class TorchLearner:
         for order in epoch_orders(len(data), size, steps, seed):
             for batch, wanted in _batches(data, order, size, self._inputs):
                 step += 1
-                loss = task.loss(bound.module(batch), wanted)
-                rule.differentiate(loss)
+                try:
+                    loss = task.loss(bound.module(batch), wanted)
+                    rule.differentiate(loss)
+                except (RuntimeError, ValueError) as error:
+                    raise refused(f"local step {step} on {len(batch)} samples", error) from error
                 value = loss.item()
                 if not isfinite(value):
                     raise diverged(step, "the training loss")

@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -82,9 +82,13 @@ def run(
     """
     numerics.configure()  # before the environment is written down
     parts = parts or build(scenario)  # before a folder is made for what can not run
+    opened: list[Stores] = []
     with ExitStack() as stack:
+        executor = _executor(parts, options, lambda: opened[0])
+        stack.callback(executor.close)
         stores, run_folder = _open_stores(scenario, options, stack)
-        return run_on(stores, scenario, options, subscribers, run_folder, parts)
+        opened.append(stores)
+        return run_on(stores, scenario, options, subscribers, run_folder, parts, executor)
 
 
 def run_on(
@@ -94,16 +98,22 @@ def run_on(
     subscribers: Sequence[Subscriber] = (),
     run_folder: folders.RunFolder | None = None,
     parts: Parts | None = None,
+    executor: Executor | None = None,
 ) -> Result:
-    """Runs `scenario` on stores that are open; goes on where their log ends."""
+    """Runs `scenario` on stores that are open; goes on where their log ends.  Ends `executor`."""
     started = perf_counter()
     numerics.configure()
     parts = parts or build(scenario)
     with ExitStack() as stack:
-        name, processes = chosen(scenario, options)
-        executor = EXECUTORS[name](parts.work, stores.blobs.get, processes)
+        executor = executor or _executor(parts, options, lambda: stores)
         stack.callback(executor.close)
         return _Run(parts, stores, executor, options, run_folder, started, stack).go(subscribers)
+
+
+def _executor(parts: Parts, options: Options, stores: Callable[[], Stores]) -> Executor:
+    """Made before the stores are opened: no process inherits them, no folder is in vain."""
+    name, processes = chosen(parts.scenario, options)
+    return EXECUTORS[name](parts.work, lambda digest: stores().blobs.get(digest), processes)
 
 
 class _Run:

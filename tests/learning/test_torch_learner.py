@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from fedplat.errors import DivergenceError
+from fedplat.errors import DivergenceError, TrainingError
 from fedplat.learning import numerics
 from fedplat.learning.batches import epoch_orders
 from fedplat.learning.torch_learner import EVALUATION_CHUNK, TorchLearner, num_chunks
@@ -316,3 +316,13 @@ def test_one_class_and_one_client_are_normal():
 def test_contradicting_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         TorchLearner(Net, TrainSettings(**{"epochs": 1, **settings}))
+
+
+def test_a_module_that_refuses_a_batch_is_a_training_error_with_the_local_step():
+    learner = TorchLearner(
+        lambda: nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)),
+        TrainSettings(batch_size=4, epochs=1),
+    )
+    data = Dataset(torch.rand(5, 3), torch.zeros(5, dtype=torch.int64), classes=("a", "b"))
+    with pytest.raises(TrainingError, match=r"local step 2 on 1 samples failed: ValueError"):
+        learner.train(LocalTraining(learner.initial()), data, 1)

@@ -4,15 +4,18 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import safetensors.torch
 from small import Told, small
 
+from fedplat.config import scenario as scenarios
 from fedplat.errors import ConfigError, DivergenceError, QuorumError
 from fedplat.params import tensors_digest
 from fedplat_sim.run import Options, run
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 SEQUENTIAL = Options(executor="sequential")
 FEDAVG = small()
 MLP = {"name": "mlp", "hidden": [8]}
@@ -170,3 +173,10 @@ def test_baselines_are_told_beside_the_run():
     run(small(**{"evaluation.baselines": ["central", "local_only"]}), SEQUENTIAL, [told])
     found = {record["name"]: record["accuracy"] for record in told.events("baseline")}
     assert found["central"] > found["local_only"]
+
+
+def test_what_an_executor_refuses_leaves_no_folder_behind(tmp_path):
+    table = (EXAMPLES / "sklearn_model" / "scenario.toml", {"rounds": 1})
+    with pytest.raises(ConfigError, match="executor cohort"):
+        run(scenarios.load(*table), Options(executor="cohort", folder=tmp_path / "run"))
+    assert not (tmp_path / "run").exists()

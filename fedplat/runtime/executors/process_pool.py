@@ -86,7 +86,7 @@ class ProcessPool:
         self._broadcasts = _Broadcasts(work.cargo.broadcast_bytes)
         self._most = max(1, min(BATCH, BATCH_BYTES // self._outbox_bytes))
         self._waiting: list[Task] = []
-        self._sorted = True
+        self._sorted, self._closed = True, False
         self._done: dict[Task, Outcome] = {}
         self._workers: list[_Worker] = []
         gc.freeze()  # what is shared with the workers is not written to by their collector
@@ -112,6 +112,10 @@ class ProcessPool:
         return self._done.pop(task)
 
     def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        gc.unfreeze()
         self._ready.close()
         for worker in self._workers:
             with suppress(OSError):  # it may have died
