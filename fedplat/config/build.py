@@ -103,6 +103,8 @@ def _plan(scenario: Scenario, shards: data.PartitionedShards) -> Plan:
         on_divergence=scenario.on_divergence,
         evaluate_every=evaluation.every,
         federated_every=every if every is None else int(every),
+        keep_best=evaluation.keep == "best",
+        patience=evaluation.patience,
     )
 
 

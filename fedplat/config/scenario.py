@@ -108,6 +108,10 @@ class EvaluationConfig(_Frozen):
     """Rounds between evaluations by the clients."""
     clients: int | None = Field(default=None, ge=1)
     """How many clients evaluate; all where it is not given."""
+    keep: Literal["last", "best"] = "last"
+    """Which round's model is the result; `best` by the loss on the clients' validation splits."""
+    patience: int | None = Field(default=None, ge=1)
+    """Stops after so many evaluations by the clients without a lesser validation loss."""
     baselines: tuple[Literal["central", "local_only"], ...] = ()
     """What the same model reaches otherwise, printed beside the run."""
     test: bool = True
@@ -117,6 +121,12 @@ class EvaluationConfig(_Frozen):
     def _closed(self) -> "EvaluationConfig":
         if self.baselines and not self.test:
             raise ValueError("baselines are measured on the test set, which `test = false` closes")
+        validates = isinstance(self.federated, int) and self.federated > 0
+        if (self.keep == "best" or self.patience is not None) and not validates:
+            raise ValueError(
+                '`keep = "best"` and `patience` compare evaluations by the clients; '
+                "say how many rounds lie between them: federated = 1"
+            )
         return self
 
 

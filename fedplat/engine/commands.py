@@ -66,9 +66,12 @@ class Evaluate:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """All rounds are committed; `model` is the final model's digest."""
+    """No round is left to do.  `model` is the digest of the resulting model, that of the round
+    `selected`; `round_id` is the last round.
+    """
 
     round_id: int
+    selected: int
     broadcast: Digest
     model: Digest
 

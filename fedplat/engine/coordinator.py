@@ -33,8 +33,9 @@ from fedplat.engine.events import (
 from fedplat.engine.journal import receipt
 from fedplat.engine.messages import Ack, Offer, Verdict
 from fedplat.engine.plan import Plan, Selected
+from fedplat.engine.validation import Validated, validation_loss
 from fedplat.errors import DivergenceError, FedplatError, QuorumError, RoundError, TrainingError
-from fedplat.types import ClientId, Digest, merge
+from fedplat.types import ClientId, Digest, Metrics, merge
 
 Phase = Literal[
     "idle",
@@ -102,7 +103,9 @@ class Coordinator:
     round: Round = field(default_factory=Round)
     last: Round = field(default_factory=Round)
     pending: Aggregated | None = None
-    surveyed: set[ClientId] = field(default_factory=set)
+    surveyed: dict[ClientId, Metrics] = field(default_factory=dict)
+    best: Validated | None = None
+    not_better: int = 0
     failure: FedplatError | None = None
 
     def handle(self, event: CoordinatorEvent) -> Commands:
@@ -114,11 +117,11 @@ class Coordinator:
             case UpdateReceived():
                 return self._update_received(event)
             case ClientDeclined(task="evaluate"):
-                return self._surveyed(event.round_id, event.client)
+                return self._surveyed(event.round_id, event.client, {})
             case ClientDeclined():
                 return self._declined(event)
             case EvaluationReceived():
-                return self._surveyed(event.round_id, event.client)
+                return self._surveyed(event.round_id, event.client, event.metrics)
             case DeadlinePassed(_, round_id):
                 stale = round_id != self.round.round_id or self.phase != "collecting"
                 return [] if stale else self._close()
@@ -158,7 +161,7 @@ class Coordinator:
             case "surveying":
                 return self._survey_offers()
             case "finished":
-                return [Finish(self.round.round_id, self.broadcast, self.model)]
+                return [self._result()]
             case _:
                 assert_never(self.phase)
 
@@ -321,7 +324,7 @@ class Coordinator:
     def _survey(self) -> Commands:
         if not self.plan.evaluates_federated(self.round.round_id):
             return self._next()
-        self.phase, self.surveyed = "surveying", set()
+        self.phase, self.surveyed = "surveying", {}
         return self._survey_offers()
 
     def _survey_offers(self) -> Commands:
@@ -331,17 +334,37 @@ class Coordinator:
             for client in missing
         ]
 
-    def _surveyed(self, round_id: int, client: ClientId) -> Commands:
+    def _surveyed(self, round_id: int, client: ClientId, metrics: Metrics) -> Commands:
         if self.phase != "surveying" or round_id != self.round.round_id:
             return []
-        self.surveyed.add(client)
-        return self._next() if self.surveyed >= set(self.plan.evaluators) else []
+        self.surveyed.setdefault(client, metrics)
+        if not self.surveyed.keys() >= set(self.plan.evaluators):
+            return []
+        self._validate()
+        return self._next()
+
+    def _validate(self) -> None:
+        """Remembers this round's model, if the clients' validation loss is less than ever."""
+        loss = validation_loss(self.surveyed.values())
+        if loss is not None and (self.best is None or loss < self.best.loss):
+            self.not_better = 0
+            self.best = Validated(self.round.round_id, loss, self.broadcast, self.kept, self.model)
+        else:
+            self.not_better += 1
 
     def _next(self) -> Commands:
-        if self.round.round_id < self.plan.rounds:
+        patience = self.plan.patience
+        stops = patience is not None and self.not_better >= patience
+        if self.round.round_id < self.plan.rounds and not stops:
             return self._open()
         self.phase = "finished"
-        return [Finish(self.round.round_id, self.broadcast, self.model)]
+        return [self._result()]
+
+    def _result(self) -> Finish:
+        last, best = self.round.round_id, self.best
+        if self.plan.keep_best and best is not None:
+            return Finish(last, best.round_id, best.broadcast, best.model)
+        return Finish(last, last, self.broadcast, self.model)
 
     def _fail(self, error: FedplatError) -> Commands:
         self.phase, self.failure = "failed", error

@@ -29,6 +29,8 @@ class Plan:
     when nobody is missing, or at `deadline_s`; it needs `quorum` accepted updates.  The model is
     evaluated centrally every `evaluate_every` rounds and after the last one (0: only after the
     last), by the clients of `evaluators` every `federated_every` rounds likewise (None: never).
+    `keep_best` makes the result the model with the least loss on the clients' validation splits,
+    else it is the last one; `patience` stops after so many of their evaluations without a lesser.
     Units: `deadline_s` seconds after the round opened.
     Raises: ValueError, if a number is out of its range.
     """
@@ -42,6 +44,8 @@ class Plan:
     on_divergence: Literal["stop", "drop_client"] = "stop"
     evaluate_every: int = 1
     federated_every: int | None = 0
+    keep_best: bool = False
+    patience: int | None = None
 
     def __post_init__(self) -> None:
         check.non_negative(rounds=self.rounds, evaluate_every=self.evaluate_every)
@@ -52,6 +56,8 @@ class Plan:
             check.positive(deadline_s=self.deadline_s)
         if self.federated_every is not None:
             check.non_negative(federated_every=self.federated_every)
+        if self.patience is not None:
+            check.at_least(1, patience=self.patience)
 
     def evaluates(self, round_id: int) -> bool:
         return round_id == self.rounds or _divides(self.evaluate_every, round_id)

@@ -130,7 +130,9 @@ class Federation:
     def _tidy(self, event: CoordinatorEvent) -> None:
         """Frees the updates of a round once its commit is durable."""
         if isinstance(event, RoundCommitted) and not self.keep_updates:
-            self.stores.blobs.collect({event.broadcast, event.kept})
+            best = self.coordinator.best
+            kept = {event.broadcast, event.kept} | ({best.broadcast, best.kept} if best else set())
+            self.stores.blobs.collect(kept)
 
     def _over(self) -> bool:
         return self.finished is not None or self.failure is not None

@@ -17,6 +17,8 @@ from fedplat_sim.federation import Federation
 
 Record = Mapping[str, Any]
 Tell = Callable[[Record], None]
+Figures = Mapping[str, float | None]
+OWN_TEST = "personal/test/"
 
 
 @dataclass
@@ -30,8 +32,8 @@ class Recorder:
     rounds: int
     evaluates: Callable[[int], bool]
     federation: Federation | None = None
-    central: Mapping[str, float | None] = field(default_factory=dict)
-    personal: Mapping[str, float | None] = field(default_factory=dict)
+    central: dict[int, Figures] = field(default_factory=dict)
+    personal: dict[int, Figures] = field(default_factory=dict)
     _committed: RoundCommitted | None = None
     _surveys: dict[ClientId, Metrics] = field(default_factory=dict)
     _survey_round: int = 0
@@ -44,19 +46,20 @@ class Recorder:
         """
         for event in events:
             if isinstance(event, RoundCommitted):
+                self._remember_personal()
                 self._surveys.clear()
             if isinstance(event, EvaluationReceived):
                 self._surveys[event.client], self._survey_round = event.metrics, event.round_id
             elif isinstance(event, RoundCommitted):
                 self._committed = event
             elif isinstance(event, Evaluated):
-                self.central = readable(event.metrics)
+                self.central[event.round_id] = readable(event.metrics)
             committed = self._committed
             if committed is None or self._waits(committed, event):
                 continue
             self._committed = None
             if committed.round_id not in told:
-                central = self.central if isinstance(event, Evaluated) else {}
+                central = self.central.get(committed.round_id, {})
                 self.tell(round_record(committed, central))
 
     def _waits(self, committed: RoundCommitted, event: CoordinatorEvent) -> bool:
@@ -74,9 +77,9 @@ class Recorder:
                 self._committed = event
                 if not self.evaluates(event.round_id):
                     self._tell_round({})
-            case Evaluated(_, _, metrics):
-                self.central = readable(metrics)  # empty, if only the clients have whole models
-                self._tell_round(self.central)
+            case Evaluated(_, round_id, metrics):
+                self.central[round_id] = readable(metrics)  # empty, if no model here is whole
+                self._tell_round(self.central[round_id])
             case Initialised():
                 pass
             case _:
@@ -84,13 +87,18 @@ class Recorder:
 
     def settle(self) -> None:
         """Tells what the clients' evaluations gave, once all have come in."""
+        self._remember_personal()
         surveys, self._surveys = self._surveys, {}
         kinds = sorted({tuple(n.split("/")[:2]) for found in surveys.values() for n in found})
         for model, split in kinds:
-            record = survey_record(self._survey_round, model, split, surveys)
-            self.tell(record)
-            if split == "test" and model == "personal":
-                self.personal = record["overall"]
+            self.tell(survey_record(self._survey_round, model, split, surveys))
+
+    def _remember_personal(self) -> None:
+        """The clients' own models on their own test splits, all samples together."""
+        merged = merge(self._surveys.values())
+        mine = {n.rpartition("/")[2]: m for n, m in merged.items() if n.startswith(OWN_TEST)}
+        if mine:
+            self.personal[self._survey_round] = readable(mine)
 
     def _tell_round(self, central: Mapping[str, float | None]) -> None:
         committed, federation = self._committed, self.federation

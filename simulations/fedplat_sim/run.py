@@ -12,6 +12,7 @@ from typing import Any
 
 from fedplat.config.build import Parts, build
 from fedplat.config.scenario import Scenario
+from fedplat.engine.commands import Finish
 from fedplat.engine.coordinator import Coordinator
 from fedplat.engine.events import CoordinatorEvent, RoundCommitted, UpdateReceived
 from fedplat.engine.journal import decode, encode
@@ -19,6 +20,7 @@ from fedplat.errors import InterruptedRunError
 from fedplat.learning import numerics
 from fedplat.params import Params
 from fedplat.parts import unknown
+from fedplat.runtime.client_work import Done
 from fedplat.runtime.executors import BY_NAME as EXECUTORS
 from fedplat.runtime.executors import NUMERICS
 from fedplat.runtime.ports import Executor
@@ -28,13 +30,13 @@ from fedplat.storage.memory import MemoryBlobs, MemoryEvents, MemoryStates
 from fedplat.storage.sqlite import SqliteStore
 from fedplat.telemetry.display import Subscriber
 from fedplat.telemetry.metrics_file import MetricsFile
-from fedplat.types import Digest
+from fedplat.types import Digest, merge
 from fedplat_sim import folder as folders
 from fedplat_sim import report
 from fedplat_sim.aftermath import baselines, cross_evaluation, shards_record
 from fedplat_sim.federation import Federation, Stores
 from fedplat_sim.interrupt import Interrupt, Waiting
-from fedplat_sim.recorder import Recorder
+from fedplat_sim.recorder import Recorder, readable
 
 
 @dataclass(frozen=True)
@@ -166,11 +168,25 @@ class _Run:
             raise InterruptedRunError(round_id=done, run=self.folder.path if self.folder else "-")
         server = self.federation.server
         params = server.cargo.decode_broadcast(self.stores.blobs.get(finished.broadcast))[0]
+        self._tell_choice(finished)
         self._tell_aftermath(finished.broadcast)
-        return self._finish(params, finished.round_id, str(finished.model))
+        return self._finish(params, finished)
 
-    def _finish(self, params: Params, rounds: int, digest: str) -> Result:
-        found = self.recorder.central or self.recorder.personal
+    def _figures(self, finished: Finish) -> Mapping[str, float | None]:
+        """The result's accuracy and loss; measured now, if its round was not evaluated."""
+        recorder, selected = self.recorder, finished.selected
+        if recorder.central.get(selected):
+            return recorder.central[selected]
+        work, executor = self.parts.work, self.federation.executor
+        tasks = work.central_tasks(selected, finished.broadcast, executor.parts)
+        for task in tasks:
+            executor.submit(task)
+        outcomes = [executor.result(task) for task in tasks]
+        measured = merge(one.metrics for one in outcomes if isinstance(one, Done))
+        return readable(measured) or recorder.personal.get(selected, {})
+
+    def _finish(self, params: Params, finished: Finish) -> Result:
+        found, rounds, digest = self._figures(finished), finished.round_id, str(finished.model)
         result = Result(
             rounds=rounds,
             digest=digest,
@@ -191,6 +207,7 @@ class _Run:
                 "loss": result.loss,
                 "digest": digest,
                 "rounds": rounds,
+                "selected": finished.selected,
                 **self.totals,
                 "seconds": result.seconds,
                 "run": str(result.run) if result.run else None,
@@ -232,6 +249,21 @@ class _Run:
             self._tell({"event": "warning", "text": text})
         if not begun:
             self._tell(shards_record(self.parts))
+
+    def _tell_choice(self, finished: Finish) -> None:
+        """Says which round's model is the result, where that is not plainly the last one's."""
+        planned, last = self.parts.plan.rounds, finished.round_id
+        said = []
+        if last < planned:
+            patience = self.parts.plan.patience
+            said.append(
+                f"stopped after round {last} of {planned}: the clients' validation loss has not "
+                f"become less in {patience} evaluations"
+            )
+        if finished.selected != last:
+            said.append(f"the model is that of round {finished.selected}, which validated best")
+        if said:
+            self._tell({"event": "warning", "round": last, "text": "; ".join(said)})
 
     def _tell_aftermath(self, broadcast: Digest) -> None:
         payload = self.stores.blobs.get(broadcast)
@@ -285,7 +317,7 @@ def _stands(record: Mapping[str, Any], last: int) -> bool:
         case "evaluation":
             return int(record["round"]) < last
         case event:
-            return event in ("started", "shards", "warning")
+            return event in ("started", "shards", "warning") and "round" not in record
 
 
 def _open_stores(

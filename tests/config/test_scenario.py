@@ -65,7 +65,7 @@ def test_an_unknown_key_is_refused_at_every_level_and_the_nearest_is_offered(key
 
 def test_a_key_that_resembles_none_gets_the_list_of_those_that_there_are():
     text = refusal(**{"evaluation.xyzzy": 1})
-    assert "known here: every, federated, clients, baselines, test" in text
+    assert "known here: every, federated, clients, keep, patience, baselines, test" in text
 
 
 def test_everything_that_is_wrong_is_named_at_once():
@@ -288,3 +288,8 @@ def test_a_scenario_can_not_be_changed():
     scenario = parse(table())
     with pytest.raises(ValueError, match="frozen"):
         scenario.rounds = 5
+
+
+@pytest.mark.parametrize("wish", [{"keep": "best"}, {"patience": 3}])
+def test_early_stopping_without_evaluations_by_the_clients_is_refused(wish):
+    assert "federated = 1" in refusal(evaluation=wish)

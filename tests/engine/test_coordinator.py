@@ -195,7 +195,7 @@ def test_a_round_in_which_nobody_has_a_sample_fails():
 def test_zero_rounds_evaluate_the_first_model_and_finish():
     machine = Coordinator(plan(rounds=0))
     assert machine.handle(FIRST) == [Evaluate(0, Digest("b0"))]
-    assert machine.handle(Evaluated(0.0, 0, {})) == [Finish(0, Digest("b0"), Digest("m0"))]
+    assert machine.handle(Evaluated(0.0, 0, {})) == [Finish(0, 0, Digest("b0"), Digest("m0"))]
 
 
 def test_each_commit_names_the_receipt_of_the_one_before():

@@ -115,7 +115,7 @@ def test_a_round_that_was_committed_but_not_told_is_told_with_what_the_log_knows
     assert (record["round"], record["accuracy"], record["loss"]) == (2, 1.0, 0.5)
     assert (record["train_loss"], record["accepted"], record["digest"]) == (1.0, 2, "m2")
     assert "bytes_up" not in record and "seconds" not in record
-    assert one.central["accuracy"] == 1.0
+    assert one.central[2]["accuracy"] == 1.0
 
 
 def test_a_round_without_evaluation_has_none_from_an_earlier_round():

@@ -180,3 +180,34 @@ def test_what_an_executor_refuses_leaves_no_folder_behind(tmp_path):
     with pytest.raises(ConfigError, match="executor cohort"):
         run(scenarios.load(*table), Options(executor="cohort", folder=tmp_path / "run"))
     assert not (tmp_path / "run").exists()
+
+
+def test_early_stopping_keeps_the_best_validated_model_and_its_own_accuracy(tmp_path):
+    told, options = Told(), Options(executor="sequential", folder=tmp_path / "run")
+    chosen = {"federated": 1, "keep": "best", "patience": 2, "every": 0}
+    scenario = small(rounds=40, evaluation=chosen, **{"training.lr": 3.0})
+    result = run(scenario, options, [told])
+    losses = {
+        record["round"]: record["overall"]["loss"]
+        for record in told.events("evaluation")
+        if record["split"] == "validation"
+    }
+    best = min(losses, key=lambda round_id: losses[round_id])
+    assert result.rounds == best + 2 < 40
+    assert told.records[-1]["selected"] == best
+    plain = run(small(rounds=best, **{"training.lr": 3.0}), SEQUENTIAL)
+    assert (result.digest, result.accuracy) == (plain.digest, plain.accuracy)
+    [said] = [one["text"] for one in told.events("warning")]
+    assert f"stopped after round {result.rounds} of 40" in said and f"of round {best}" in said
+
+
+def test_a_run_that_is_opened_again_after_its_end_tells_the_same_end(tmp_path):
+    folder = tmp_path / "run"
+    scenario = small(evaluation={"federated": 1, "keep": "best", "patience": 1})
+    first = run(scenario, Options(executor="sequential", folder=folder))
+    again = run(scenario, Options(executor="sequential", folder=folder, resume=True))
+    assert (again.digest, again.accuracy, again.rounds) == (
+        first.digest,
+        first.accuracy,
+        first.rounds,
+    )
