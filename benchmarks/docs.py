@@ -47,6 +47,8 @@ def section(result: Mapping[str, Any]) -> str:
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """A Markdown table of the columns that any row fills, in order of appearance."""
+    if not rows:
+        return ""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     lines = [columns, ["---"] * len(columns)]
     lines += [[cell(row.get(column)) for column in columns] for row in rows]

@@ -74,3 +74,7 @@ def test_a_result_of_other_code_is_called_stale_and_one_of_this_code_is_not():
     assert docs.stale(RESULT)
     assert docs.stale({"code_hash": "no/such/folder:00"})
     assert not docs.stale({"code_hash": docs.code_hash(["benchmarks/docs.py"])})
+
+
+def test_no_rows_are_no_table():
+    assert docs.markdown([]) == ""
