@@ -39,7 +39,8 @@ DTYPES = {name: dtype for dtype, name in DTYPE_NAMES.items()}
 
 def aligned(dim: int) -> Vector:
     """Allocates an uninitialised vector that starts on 64 bytes, whatever the allocator does."""
-    room = torch.empty(dim + ALIGNMENT // 4, dtype=torch.float32)
+    # NumPy asks for large pages: a vector of 10 M values costs 20 page faults instead of 10,000
+    room = torch.from_numpy(np.empty(dim + ALIGNMENT // 4, dtype=np.float32))
     return room[(-room.data_ptr() % ALIGNMENT) // 4 :][:dim]
 
 

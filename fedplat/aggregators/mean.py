@@ -83,7 +83,8 @@ def _counted(state: MeanState, updates: Sequence[Vector], weights: Sequence[floa
     total_weight = state.weight
     for update, weight in zip(updates, weights, strict=True):
         check_weight(weight)
-        if update.shape != state.total.shape:
-            raise ValueError(f"an update of {len(state.total)} values, got {len(update)}")
+        if update.shape != state.total.shape or update.dtype != torch.float32:
+            wanted = f"{len(state.total)} values of float32"
+            raise ValueError(f"an update of {wanted}, got {len(update)} of {update.dtype}")
         total_weight += weight
     return MeanState(state.total, total_weight)

@@ -1,56 +1,91 @@
-"""The weighted mean's inner loop as compiled code: four updates in one pass over the sum.
+"""The weighted mean's inner loop as compiled code: many updates in one pass over the sum.
 
 Importing this module starts numba (half a second), so it is imported when a fold is large enough.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numba
 import numpy as np
 from jaxtyping import Float64
-from numba import float32, float64, types, void
+from numba import float32, float64, int64, types, void
+from numba.core import cgutils
+from numba.extending import intrinsic
 from torch import Tensor
 
 from fedplat.params import Vector
 
-GROUP = 4
-_ACC = float64[::1]
-_ROW = types.Array(float32, 1, "C", readonly=True)
-# Neither fastmath nor contraction: every product and every sum is rounded, as in NumPy.
-_compiled = numba.njit(
-    [void(_ACC, *[_ROW] * GROUP, *[float64] * GROUP)],
-    nogil=True,
-    cache=True,
-    fastmath=False,
-    error_model="numpy",
-)
-_compiled_one = numba.njit([void(_ACC, _ROW, float64)], nogil=True, cache=True, fastmath=False)
+TILE = 1 << 15  # columns whose sum stays in a core's second cache while all updates are added
+CHUNK = 512  # columns of the innermost loop: all that it touches stays in the first cache
+FUSED = 8  # updates that are added to a column while its sum is in a register
 
 
 def accumulate(
     total: Float64[Tensor, " dim"], updates: Sequence[Vector], weights: Sequence[float]
 ) -> None:
     """Adds weight·update to `total`, one update after another; other threads can run meanwhile."""
-    acc, rows = total.numpy(), [update.numpy() for update in updates]
-    whole = len(rows) - len(rows) % GROUP
-    for i in range(0, whole, GROUP):
-        _add_four(acc, *rows[i : i + GROUP], *weights[i : i + GROUP])
-    for i in range(whole, len(rows)):
-        _add_one(acc, rows[i], weights[i])
+    rows = [update.contiguous() for update in updates]  # held until the loop has read them
+    addresses = np.array([row.data_ptr() for row in rows], dtype=np.int64)
+    _add_rows(total.numpy(), addresses, np.array(weights, dtype=np.float64))
+
+
+@intrinsic
+def _pointer(typing_context: Any, address: Any) -> Any:
+    """An address as the pointer that `carray` takes."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+
+    return types.voidptr(int64), generate
+
+
+# Neither fastmath nor contraction: every product and every sum is rounded, as in NumPy.
+_compiled = numba.njit(
+    [void(float64[::1], int64[::1], float64[::1])],
+    nogil=True,
+    cache=True,
+    fastmath=False,
+    error_model="numpy",
+)
+
+
+@numba.njit(inline="always")
+def _row(address, start, length):  # type: ignore[no-untyped-def]
+    return numba.carray(_pointer(address + 4 * start), length, float32)  # type: ignore[attr-defined, call-arg, call-overload]
 
 
 @_compiled
-def _add_four(acc, u0, u1, u2, u3, w0, w1, w2, w3):  # type: ignore[no-untyped-def]
-    for j in range(acc.shape[0]):
-        a = acc[j]
-        a += np.float64(u0[j]) * w0
-        a += np.float64(u1[j]) * w1
-        a += np.float64(u2[j]) * w2
-        a += np.float64(u3[j]) * w3
-        acc[j] = a
+def _add_eight(tile, addresses, weights):  # type: ignore[no-untyped-def]
+    for start in range(0, len(tile), CHUNK):
+        chunk = tile[start : start + CHUNK]
+        u0, u1 = _row(addresses[0], start, len(chunk)), _row(addresses[1], start, len(chunk))
+        u2, u3 = _row(addresses[2], start, len(chunk)), _row(addresses[3], start, len(chunk))
+        u4, u5 = _row(addresses[4], start, len(chunk)), _row(addresses[5], start, len(chunk))
+        u6, u7 = _row(addresses[6], start, len(chunk)), _row(addresses[7], start, len(chunk))
+        w0, w1, w2, w3 = weights[0], weights[1], weights[2], weights[3]
+        w4, w5, w6, w7 = weights[4], weights[5], weights[6], weights[7]
+        for j in range(len(chunk)):
+            total = chunk[j]
+            total += np.float64(u0[j]) * w0
+            total += np.float64(u1[j]) * w1
+            total += np.float64(u2[j]) * w2
+            total += np.float64(u3[j]) * w3
+            total += np.float64(u4[j]) * w4
+            total += np.float64(u5[j]) * w5
+            total += np.float64(u6[j]) * w6
+            total += np.float64(u7[j]) * w7
+            chunk[j] = total
 
 
-@_compiled_one
-def _add_one(acc, u0, w0):  # type: ignore[no-untyped-def]
-    for j in range(acc.shape[0]):
-        acc[j] += np.float64(u0[j]) * w0
+@_compiled
+def _add_rows(total, addresses, weights):  # type: ignore[no-untyped-def]
+    whole = len(addresses) - len(addresses) % FUSED
+    for start in range(0, len(total), TILE):
+        tile = total[start : start + TILE]
+        for i in range(0, whole, FUSED):
+            _add_eight(tile, addresses[i:] + 4 * start, weights[i:])
+        for i in range(whole, len(addresses)):
+            row = _row(addresses[i], start, len(tile))
+            for j in range(len(tile)):
+                tile[j] += np.float64(row[j]) * weights[i]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from fedplat import aggregators
 from fedplat.aggregators.mean import Mean
+from fedplat.aggregators.mean_kernel import CHUNK, FUSED, TILE
 from fedplat.errors import ConfigError
 
 WEIGHTS = st.one_of(
@@ -66,6 +67,15 @@ def test_both_paths_give_the_bits_of_the_plain_loop_in_any_grouping(cohort, size
     assert bits(in_groups(rows, weights, sizes)) == expected
 
 
+@pytest.mark.parametrize("dim", [CHUNK - 1, CHUNK + 1, TILE, TILE + 1, 2 * TILE + CHUNK + 3])
+@pytest.mark.parametrize("clients", [FUSED - 1, FUSED, 2 * FUSED + 3])
+def test_both_paths_agree_over_the_edges_of_chunks_and_tiles(dim, clients):
+    generator = torch.Generator().manual_seed(dim + clients)
+    rows = [torch.randn(dim, generator=generator) for _ in range(clients)]
+    weights = [1.0 + 997.3 * i for i in range(clients)]
+    assert bits(in_groups(rows, weights, [])) == bits(one_by_one(rows, weights))
+
+
 @pytest.mark.parametrize("dim", [1, 7, 8, 9, 1001])
 def test_the_compiled_loop_fuses_nothing(dim):
     """A fused multiply-add keeps bits of the product that two operations round away."""
@@ -120,10 +130,16 @@ def test_no_update_or_no_weight_has_no_mean():
 
 
 def test_an_update_of_another_length_is_refused():
-    with pytest.raises(ValueError, match="an update of 3 values, got 1"):
+    with pytest.raises(ValueError, match="an update of 3 values of float32, got 1"):
         Mean().add(Mean().init(3), torch.ones(1), 1.0)
-    with pytest.raises(ValueError, match="an update of 3 values, got 1"):
+    with pytest.raises(ValueError, match="an update of 3 values of float32, got 1"):
         Mean().add_many(Mean().init(3), [torch.ones(3), torch.ones(1)], [1.0, 1.0])
+
+
+def test_an_update_of_another_dtype_is_refused():
+    for add in (Mean().add, lambda state, row, w: Mean().add_many(state, [row], [w])):
+        with pytest.raises(Exception, match="[Ff]loat32"):  # the tests' type checks come first
+            add(Mean().init(2), torch.ones(2, dtype=torch.float64), 1.0)
 
 
 def test_the_updates_are_left_as_they_were():

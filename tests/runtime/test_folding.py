@@ -114,7 +114,7 @@ def test_what_can_not_be_folded_is_refused(wrap):
         fold(Mean(), [], [], rows.__getitem__)
     with pytest.raises(ValueError, match="each with a weight: 2, 1"):
         fold(Mean(), ["a", "b"], [1.0], rows.__getitem__)
-    with pytest.raises(ValueError, match=r"one length, got \[2, 3\]|3 values, got 2"):
+    with pytest.raises(ValueError, match=r"one length, got \[2, 3\]|3 values of float32, got 2"):
         fold(Mean(), ["a", "b"], [1.0, 1.0], rows.__getitem__)
     with pytest.raises(ValueError, match="total_weight must be > 0"):
         fold(Mean(), ["a", "a"], [0.0, 0.0], rows.__getitem__)
