@@ -6,6 +6,7 @@ Tensors of other dtypes (a BatchNorm's counter, a user's float64 array) ride bes
 """
 
 import hashlib
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,7 +42,7 @@ def aligned(dim: int) -> Vector:
     """Allocates an uninitialised vector that starts on 64 bytes, whatever the allocator does."""
     # NumPy asks for large pages: a vector of 10 M values costs 20 page faults instead of 10,000
     room = torch.from_numpy(np.empty(dim + ALIGNMENT // 4, dtype=np.float32))
-    return room[(-room.data_ptr() % ALIGNMENT) // 4 :][:dim]
+    return room.narrow(0, (-room.data_ptr() % ALIGNMENT) // 4, dim)
 
 
 @dataclass(frozen=True)
@@ -206,6 +207,23 @@ def from_raw_bytes(payload: memoryview, spec: TensorSpec) -> Tensor:
         return vector.view(spec.shape)
     native = np.frombuffer(payload, dtype).astype(dtype.newbyteorder("="))
     return torch.from_numpy(native).view(spec.shape)
+
+
+def borrowed(payload: bytes | memoryview, start: int, stop: int) -> Vector:
+    """The float32 values from `start` to `stop` of little-endian bytes, in the bytes' own memory.
+
+    Do not write into it.  Edge cases: values that do not lie on 4 bytes, or a machine whose byte
+    order is another, give a copy.
+    """
+    values = np.frombuffer(payload, _NUMPY_DTYPES[torch.float32], stop - start, 4 * start)
+    if not (values.flags.aligned and values.dtype.isnative):
+        values = values.astype(np.float32)
+    return torch.from_numpy(values)
+
+
+with warnings.catch_warnings():  # torch warns once that it can not hold a tensor read-only
+    warnings.simplefilter("ignore")
+    borrowed(bytes(4), 0, 1)
 
 
 def encode_tensors(tensors: Iterable[Tensor]) -> bytes:

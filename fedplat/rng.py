@@ -11,6 +11,7 @@ False
 """
 
 import hashlib
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -25,15 +26,16 @@ def derive(seed: int, *parts: Part) -> int:
     the same on every platform and under every PYTHONHASHSEED.
     Raises: TypeError, if a part is neither str nor int (bool is refused too).
     """
-    digest = hashlib.sha256()
-    for part in (seed, *parts):
-        if isinstance(part, bool) or not isinstance(part, (str, int)):
-            raise TypeError(f"a stream is named by str and int parts, got {part!r}")
-        tag, text = ("i", str(part)) if isinstance(part, int) else ("s", part)
-        encoded = text.encode()
-        digest.update(f"{tag}{len(encoded)}:".encode())
-        digest.update(encoded)
-    return int.from_bytes(digest.digest()[:8], "little") >> 1
+    name = b"".join([_tagged(part) for part in (seed, *parts)])
+    return int.from_bytes(hashlib.sha256(name).digest()[:8], "little") >> 1
+
+
+@lru_cache(maxsize=1 << 12, typed=True)  # most parts are words and clients that come again
+def _tagged(part: Part) -> bytes:
+    if isinstance(part, bool) or not isinstance(part, (str, int)):
+        raise TypeError(f"a stream is named by str and int parts, got {part!r}")
+    encoded = str(part).encode()
+    return b"%s%d:%s" % (b"i" if isinstance(part, int) else b"s", len(encoded), encoded)
 
 
 def generator(seed: int, *parts: Part) -> torch.Generator:

@@ -2,14 +2,11 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from fedplat.errors import CorruptPayloadError
-from fedplat.params import Layout, Vector, aligned, encode_tensors
+from fedplat.params import Layout, Vector, borrowed, encode_tensors
 from fedplat.types import State
 
 WIDTH_BYTES = 4
-LITTLE_ENDIAN = np.dtype("<f4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +14,7 @@ class Float32:
     """Writes each value as four little-endian bytes, and nothing else: no header, no state.
 
     Guarantees: decodes bit-exactly, signs of zeros and bits of NaNs included, from any offset in
-    memory; a decoded vector starts on 64 bytes; a frame takes 4 · dim bytes.
+    memory; what is decoded lies in the frame's own memory; a frame takes 4 · dim bytes.
     Raises: CorruptPayloadError from `decode`, if the frame has another length.
 
     >>> import torch
@@ -44,7 +41,4 @@ class Float32:
         if len(payload) != WIDTH_BYTES * layout.dim:
             size = WIDTH_BYTES * layout.dim
             raise CorruptPayloadError(reason=f"a frame takes {size} bytes, got {len(payload)}")
-        columns = aligned(stop - start)
-        offset, count = WIDTH_BYTES * start, stop - start
-        columns.numpy()[:] = np.frombuffer(payload, LITTLE_ENDIAN, count, offset)
-        return columns
+        return borrowed(payload, start, stop)

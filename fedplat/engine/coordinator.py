@@ -66,6 +66,10 @@ class Round:
     def missing(self) -> list[ClientId]:
         return [c for c in self.asked if c not in self.accepted and c not in self.lost]
 
+    @property
+    def complete(self) -> bool:
+        return len(self.accepted) + len(self.lost) == len(self.asked)
+
     def settle(self) -> tuple[UpdateReceived, ...]:
         """The accepted updates before which, in ClientId order, nobody can come any more.
 
@@ -253,7 +257,7 @@ class Coordinator:
 
     def _close_if_complete(self) -> Commands:
         enough = len(self.round.accepted) >= self.plan.per_round
-        return self._close() if enough or not self.round.missing else []
+        return self._close() if enough or self.round.complete else []
 
     def _close(self) -> Commands:
         accepted, asked = len(self.round.accepted), len(self.round.asked)

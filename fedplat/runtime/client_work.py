@@ -36,7 +36,11 @@ from fedplat.types import (
 SURVEYED: tuple[Split, ...] = ("validation", "test")
 
 
-@dataclass(frozen=True, slots=True)
+# No slots where tasks and outcomes travel between processes: with them a dataclass is pickled in
+# Python, field by field.
+
+
+@dataclass(frozen=True)
 class ClientTask:
     """One client's share of a round.  `state` is what the client remembers, encoded."""
 
@@ -47,7 +51,7 @@ class ClientTask:
     state: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CentralTask:
     """A range of chunks of the coordinator's own evaluation."""
 
@@ -60,7 +64,7 @@ class CentralTask:
 Task = ClientTask | CentralTask
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Done:
     """The outcome of a task: `payload` is the encoded update, whose digest is `update`; `state` is
     the client's next state.
@@ -152,7 +156,7 @@ class ClientWork:
 
     def finish(self, task: ClientTask, result: ClientResult) -> Done:
         """Encodes a client's result."""
-        codec_seed = rng.derive(self.stream(task), "codec")
+        codec_seed = rng.derive(self.seed, "codec", task.client, task.round_id)
         frame, _ = self.cargo.codec.encode(result.update, State(), codec_seed)
         payload = self.cargo.encode_update(result, frame)
         state = encode_state(result.state) if self.cargo.algorithm.stateful else b""

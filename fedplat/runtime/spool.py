@@ -1,6 +1,5 @@
 """Updates on their way to the blob store: named at once, written together."""
 
-from fedplat.params import digest_of
 from fedplat.runtime.ports import BlobStore
 from fedplat.types import Digest
 
@@ -18,15 +17,13 @@ class Spool:
         self._waiting: dict[Digest, bytes] = {}
         self._size_bytes = 0
 
-    def add(self, payload: bytes) -> Digest:
-        """Takes a blob; it is durable after the next `sync`."""
-        digest = digest_of(payload)
+    def add(self, digest: Digest, payload: bytes) -> None:
+        """Takes a blob, whose digest somebody has just computed; it is durable after `sync`."""
         if digest not in self._waiting:
             self._waiting[digest] = payload
             self._size_bytes += len(payload)
         if self._size_bytes > self._limit_bytes:
             self.sync()
-        return digest
 
     def peek(self, digest: Digest) -> memoryview:
         """The bytes of a blob, durable or not yet.

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import TypeVar, assert_never, get_args
+from typing import Any, TypeVar, assert_never, get_args
 
 from google.protobuf.message import DecodeError
 
@@ -43,7 +43,7 @@ def _envelope(message: Message) -> pb.Envelope:
             offer = pb.Offer(
                 client=client,
                 round_id=round_id,
-                task=_written("TASK", task),
+                task=_number(_TASKS, task),
                 broadcast=bytes.fromhex(broadcast),
                 dropout=dropout,
                 delay_s=delay_s,
@@ -53,7 +53,7 @@ def _envelope(message: Message) -> pb.Envelope:
             submit = pb.Submit(
                 client=client,
                 round_id=round_id,
-                task=_written("TASK", task),
+                task=_number(_TASKS, task),
                 update=bytes.fromhex(update or ""),
                 weight=weight,
                 metrics=_metrics(metrics),
@@ -63,8 +63,8 @@ def _envelope(message: Message) -> pb.Envelope:
             decline = pb.Decline(
                 client=client,
                 round_id=round_id,
-                task=_written("TASK", task),
-                reason=_written("DECLINE_REASON", reason),
+                task=_number(_TASKS, task),
+                reason=_number(_REASONS, reason),
                 detail=_readable(detail),
                 step=step,
             )
@@ -73,7 +73,7 @@ def _envelope(message: Message) -> pb.Envelope:
             ack = pb.Ack(
                 client=client,
                 round_id=round_id,
-                verdict=_written("VERDICT", verdict),
+                verdict=_number(_VERDICTS, verdict),
                 detail=_readable(detail),
             )
             return pb.Envelope(ack=ack)
@@ -151,14 +151,14 @@ def _readable(text: str) -> str:
     return text[:MAX_DETAIL].encode("utf-8", "replace").decode()
 
 
-def _written(enum: str, name: str) -> str:
-    return f"{enum}_{name.upper()}"
+def _number(names: tuple[str, ...], name: str) -> Any:
+    return 1 + names.index(name)  # 0 is protobuf's "not said"; a test holds both in one order
 
 
 def _name(names: tuple[_Name, ...], number: int, what: str) -> _Name:
     if not 1 <= number <= len(names):
         raise CorruptPayloadError(reason=f"a message with {what} {number}")
-    return names[number - 1]  # 0 is protobuf's "not said"; a test holds both in one order
+    return names[number - 1]
 
 
 def _digest(raw: bytes) -> Digest:

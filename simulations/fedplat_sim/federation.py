@@ -187,14 +187,15 @@ class Federation:
         match self.transport.to_coordinator(message):
             case Submit(client, round_id, "evaluate", _, _, metrics):
                 self.driver.post(EvaluationReceived(now_s, round_id, client, metrics))
-            case Submit(client, round_id, _, _, weight, metrics):
+            case Submit(client, round_id, "fit", str(update), weight, metrics):
                 arrived = self.transport.upload(payload)
+                self.spool.add(update, arrived)
                 self.driver.post(
                     UpdateReceived(
                         now_s,
                         round_id,
                         client,
-                        self.spool.add(arrived),
+                        update,
                         len(arrived),
                         weight,
                         metrics,

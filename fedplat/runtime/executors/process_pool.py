@@ -164,7 +164,8 @@ class ProcessPool:
 
     def _batch(self) -> list[Task]:
         """The next tasks for one worker: fewer towards the end, so that all end together."""
-        share = len(self._waiting) // (2 * AHEAD * len(self._workers))
+        shares = AHEAD * len(self._workers)
+        share = len(self._waiting) // shares - 2
         last = self._waiting[-1].broadcast
         most = self._waiting[: -1 - max(1, min(share, self._most)) : -1]
         return list(itertools.takewhile(lambda task: task.broadcast == last, most))
