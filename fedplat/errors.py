@@ -168,7 +168,7 @@ class UnknownClientError(ProtocolError):
 class InterruptedRunError(FedplatError):
     """The operator stopped the run; what was committed is kept."""
 
-    template = "interrupted after round {round_id}; resume with: fedplat sim run --resume {run}"
+    template = "interrupted after round {round_id}; {remedy}"
     exit_code = 130
     grpc_status = "CANCELLED"
 

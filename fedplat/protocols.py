@@ -249,7 +249,11 @@ class ColumnCodec(Codec, Protocol):
     def decode_columns(
         self, payload: bytes | memoryview, layout: Layout, start: int, stop: int
     ) -> Vector:
-        """What `decode` gives from `start` to `stop`.  Raises: CorruptPayloadError."""
+        """What `decode` gives from `start` to `stop`, perhaps in the payload's own memory.
+
+        So it is read-only and may start anywhere: for arithmetic element by element.
+        Raises: CorruptPayloadError.
+        """
 
 
 # ── aggregation ──────────────────────────────────────────────────────────────────────────────────

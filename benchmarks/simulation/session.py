@@ -36,7 +36,7 @@ class Plan:
 
 
 QUICK = Plan(rounds=4, repeats=2, row_repeats=1, pairs=3, overhead_rounds=10, patience_s=330)
-FULL = Plan(rounds=10, repeats=3, row_repeats=2, pairs=7, overhead_rounds=20, patience_s=4500)
+FULL = Plan(rounds=10, repeats=3, row_repeats=1, pairs=7, overhead_rounds=20, patience_s=1500)
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from fedplat.errors import CorruptPayloadError
-from fedplat.params import Layout, Vector, borrowed, encode_tensors
+from fedplat.params import Layout, Vector, aligned, borrowed, encode_tensors
 from fedplat.types import State
 
 WIDTH_BYTES = 4
@@ -14,7 +14,7 @@ class Float32:
     """Writes each value as four little-endian bytes, and nothing else: no header, no state.
 
     Guarantees: decodes bit-exactly, signs of zeros and bits of NaNs included, from any offset in
-    memory; what is decoded lies in the frame's own memory; a frame takes 4 · dim bytes.
+    memory; a decoded vector starts on 64 bytes; a frame takes 4 · dim bytes.
     Raises: CorruptPayloadError from `decode`, if the frame has another length.
 
     >>> import torch
@@ -29,12 +29,12 @@ class Float32:
         return encode_tensors([update]), state
 
     def decode(self, payload: bytes | memoryview, layout: Layout) -> Vector:
-        return self.decode_columns(payload, layout, 0, layout.dim)
+        return aligned(layout.dim).copy_(self.decode_columns(payload, layout, 0, layout.dim))
 
     def decode_columns(
         self, payload: bytes | memoryview, layout: Layout, start: int, stop: int
     ) -> Vector:
-        """What `decode` gives from `start` to `stop`, without decoding the rest.
+        """What `decode` gives from `start` to `stop`, in the frame's own memory: read-only.
 
         Raises: CorruptPayloadError, if the whole frame has another length than the layout's.
         """

@@ -19,7 +19,7 @@ def flaw(payload: bytes | memoryview, weight: float, cargo: Cargo) -> str:
     if not 0 <= weight <= MAX_WEIGHT:
         return f"the weight {weight} is no number from 0 to 2**53"
     try:
-        decoded = cargo.decode_update(payload)
+        decoded = cargo.look_at_update(payload)
     except CorruptPayloadError as error:
         return str(error)
     named = {"the update": decoded.update, **decoded.extras, **decoded.beside}

@@ -21,7 +21,7 @@ from fedplat.params import (
     encode_state,
     encode_tensors,
 )
-from fedplat.protocols import Algorithm, ClientResult, Codec, ServerState
+from fedplat.protocols import Algorithm, ClientResult, Codec, ColumnCodec, ServerState
 from fedplat.types import State, Tensors, TensorSpec
 
 
@@ -50,6 +50,11 @@ class Cargo:
     def shared(self) -> Layout:
         """The layout that travels: the model without the tensors that stay with the clients."""
         return self.initial.layout.where(lambda spec: spec.role not in self.algorithm.personal)
+
+    @cached_property
+    def column_codec(self) -> ColumnCodec | None:
+        """The codec, if it can decode some columns without the others."""
+        return self.codec if isinstance(self.codec, ColumnCodec) else None
 
     @cached_property
     def first(self) -> ServerState:
@@ -107,6 +112,18 @@ class Cargo:
         """Raises: CorruptPayloadError, and nothing else, whatever the bytes are."""
         beside, extras = self.decode_head(payload)
         return DecodedUpdate(self.codec.decode(self.frame(payload), self.shared), beside, extras)
+
+    def look_at_update(self, payload: bytes | memoryview) -> DecodedUpdate:
+        """As `decode_update`, for who only looks: the vector may lie in the payload's own memory.
+
+        Raises: CorruptPayloadError, and nothing else, whatever the bytes are.
+        """
+        if self.column_codec is None:
+            return self.decode_update(payload)
+        beside, extras = self.decode_head(payload)
+        frame, layout = self.frame(payload), self.shared
+        vector = self.column_codec.decode_columns(frame, layout, 0, layout.dim)
+        return DecodedUpdate(vector, beside, extras)
 
     def decode_head(self, payload: bytes | memoryview) -> tuple[Tensors, Tensors]:
         """The tensors beside the vector and the algorithm's extras, without the update itself.

@@ -1,6 +1,6 @@
 """Local training and evaluation of any torch module: the learner that the others are measured by.
 
-How a step is made, and what else was measured, is told in `docs/learning.md`.
+How a step is made is told in `docs/learning.md`; what its forms cost, by `benchmarks.local_step`.
 """
 
 from collections.abc import Callable, Iterator

@@ -12,7 +12,7 @@ from fedplat.engine.events import Aggregated, Initialised
 from fedplat.engine.payload import Cargo
 from fedplat.params import Vector
 from fedplat.protocols import Aggregate as Mean
-from fedplat.protocols import ColumnCodec, ColumnRule, FoldRule, ServerState
+from fedplat.protocols import ColumnRule, FoldRule, ServerState
 from fedplat.runtime.folding import Encoded, fold
 from fedplat.runtime.folding_ahead import FoldingAhead, Row
 from fedplat.runtime.ports import BlobStore
@@ -37,10 +37,6 @@ class ServerWork:
     @cached_property
     def _by_columns(self) -> ColumnRule[Any] | None:
         return self.rule if isinstance(self.rule, ColumnRule) else None
-
-    @cached_property
-    def _columns(self) -> ColumnCodec | None:
-        return self.cargo.codec if isinstance(self.cargo.codec, ColumnCodec) else None
 
     def initialise(self, time_s: float) -> Initialised:
         """Stores the state that the federation starts from."""
@@ -68,7 +64,7 @@ class ServerWork:
 
     def fold_ahead(self, command: FoldAhead) -> None:
         """Folds the beginning of the next aggregate already, where rule and codec allow it."""
-        if self._by_columns is None or self._columns is None:
+        if self._by_columns is None or self.cargo.column_codec is None:
             return
         if command.start == 0:
             self._ahead = FoldingAhead(self._by_columns, self.cargo.shared.dim)
@@ -100,9 +96,9 @@ class ServerWork:
 
     def _update(self, digest: Digest) -> Vector | Encoded:
         payload = self.blobs.get(digest)
-        if self._columns is None:
+        if self.cargo.column_codec is None:
             return self.cargo.decode_update(payload).update
-        return Encoded(self._columns, self.cargo.shared, self.cargo.frame(payload))
+        return Encoded(self.cargo.column_codec, self.cargo.shared, self.cargo.frame(payload))
 
     def _extra(self, name: str, digest: Digest) -> Vector:
         return self.cargo.decode_head(self.blobs.get(digest))[1][name].view(-1)

@@ -164,13 +164,24 @@ class _Run:
         self.recorder.settle()
         finished = self.federation.finished
         if finished is None:
-            done = self.federation.coordinator.last.round_id
-            raise InterruptedRunError(round_id=done, run=self.folder.path if self.folder else "-")
+            raise self._interrupted()
         server = self.federation.server
         params = server.cargo.decode_broadcast(self.stores.blobs.get(finished.broadcast))[0]
         self._tell_choice(finished)
-        self._tell_aftermath(finished.broadcast)
-        return self._finish(params, finished)
+        try:
+            self._tell_aftermath(finished.broadcast)
+            return self._finish(params, finished)
+        except KeyboardInterrupt:
+            raise self._interrupted() from None
+
+    def _interrupted(self) -> InterruptedRunError:
+        if self.folder is None:
+            remedy = "it was kept in memory only and is gone; --run FOLDER keeps a run on disk"
+        else:
+            remedy = f"resume with: fedplat sim run --resume {self.folder.path}"
+        return InterruptedRunError(
+            round_id=self.federation.coordinator.last.round_id, remedy=remedy
+        )
 
     def _figures(self, finished: Finish) -> Mapping[str, float | None]:
         """The result's accuracy and loss; measured now, if its round was not evaluated."""

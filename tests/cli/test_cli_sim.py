@@ -1,6 +1,7 @@
 """`fedplat sim` and `fedplat config`: results on standard output, everything else beside it."""
 
 import json
+import signal
 import sqlite3
 
 import pytest
@@ -170,6 +171,24 @@ def test_ctrl_c_during_a_round_says_how_to_resume(fedplat):
     assert answer.code == 130
     assert "fedplat sim run --resume here" in answer.err and "after round 1" in answer.err
     assert [one["round"] for one in answer.records if one["event"] == "round"] == [1]
+
+
+def test_ctrl_c_in_a_run_without_a_folder_says_that_nothing_is_kept(fedplat):
+    scenario = fedplat.app("context.round == 2 and signal.raise_signal(signal.SIGINT)")
+    answer = fedplat("sim", "run", scenario, "--memory", "--executor", "sequential")
+    assert answer.code == 130
+    assert "--run FOLDER" in answer.err and "--resume" not in answer.err
+
+
+def test_ctrl_c_during_the_baselines_says_how_to_resume(fedplat, monkeypatch):
+    def interrupted(parts):
+        yield {"event": "baseline", "name": "central", "loss": 1.0}
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("fedplat_sim.run.baselines", interrupted)
+    answer = fedplat("sim", "run", fedplat.scenario(), "--run", "here", "--executor", "sequential")
+    assert answer.code == 130
+    assert "fedplat sim run --resume here" in answer.err and "after round 2" in answer.err
 
 
 def test_ctrl_c_before_the_first_round_is_no_traceback(fedplat):

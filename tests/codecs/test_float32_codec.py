@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fedplat import codecs
 from fedplat.codecs.float32 import Float32
 from fedplat.errors import ConfigError, CorruptPayloadError
-from fedplat.params import Layout
+from fedplat.params import ALIGNMENT, Layout
 from fedplat.types import State, TensorSpec
 
 
@@ -34,23 +34,33 @@ def test_every_bit_comes_back_nans_and_signed_zeros_included(values):
 
 
 @pytest.mark.parametrize("offset", [0, 1, 2, 3, 4, 63])
-def test_a_frame_decodes_from_any_offset_without_a_copy_where_it_can(offset):
+def test_a_frame_decodes_from_any_offset_into_aligned_memory(offset):
     update = torch.arange(1000, dtype=torch.float32).sqrt()
     frame, _ = Float32().encode(update, State(), seed=0)
-    received = torch.frombuffer(bytearray(bytes(offset) + frame), dtype=torch.uint8)[offset:]
-    decoded = Float32().decode(received.numpy().data, layout(1000))
+    received = memoryview(bytes(offset) + frame)[offset:]
+    decoded = Float32().decode(received, layout(1000))
     assert bits(decoded) == bits(update)
-    assert (decoded.data_ptr() == received.data_ptr()) == (offset % 4 == 0)
+    assert decoded.data_ptr() % ALIGNMENT == 0
+
+
+@pytest.mark.parametrize("offset", [0, 1, 2, 3, 4, 63])
+def test_columns_are_not_copied_where_they_lie_on_four_bytes(offset):
+    update = torch.arange(1000, dtype=torch.float32).sqrt()
+    received = torch.zeros(4064, dtype=torch.uint8)[offset:][:4000]
+    received.copy_(update.view(torch.uint8))
+    columns = Float32().decode_columns(received.numpy().data, layout(1000), 10, 20)
+    assert bits(columns) == bits(update[10:20])
+    assert (columns.data_ptr() == received.data_ptr() + 40) == (offset % 4 == 0)
 
 
 def test_decoding_does_not_warn_that_the_bytes_are_read_only():
     script = (
         "import torch\n"
         "from fedplat.codecs.float32 import Float32\n"
-        "from fedplat.params import Layout\n"
+        "from fedplat.params import ALIGNMENT, Layout\n"
         "from fedplat.types import TensorSpec\n"
         "layout = Layout.of([TensorSpec('w', torch.float32, (1,))])\n"
-        "print(Float32().decode(bytes(4), layout).item())"
+        "print(Float32().decode_columns(bytes(4), layout, 0, 1).item())"
     )
     command = [sys.executable, "-W", "error", "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
