@@ -1,4 +1,4 @@
-"""What one local step costs, in the forms that it could take.
+"""What one local step costs, beside the step as everybody writes it.
 
 python -m benchmarks.local_step [--quick] [--json FILE] [--data DIR]
 
@@ -19,7 +19,7 @@ from benchmarks.figures import Report, median_ratio
 from benchmarks.sim import DEFAULT_DATA
 from benchmarks.simulation import scenarios
 from fedplat.config.build import Parts, build
-from fedplat.learning import numerics, torch_learner
+from fedplat.learning import numerics
 from fedplat.learning.batches import epoch_orders
 from fedplat.learning.torch_learner import TorchLearner
 from fedplat.protocols import LocalTraining
@@ -50,8 +50,7 @@ def measure(model: str, repeats: int, parts: Parts, report: Report) -> None:
     if not isinstance(learner, TorchLearner):
         raise TypeError("the benchmark's scenario names a torch model")
     forms = {
-        "tensor by tensor (ours, plain SGD)": lambda: ours(learner, data, torch_learner._PlainStep),
-        "flat vectors (ours, any other term)": lambda: ours(learner, data, torch_learner._FlatStep),
+        "ours": lambda: ours(learner, data),
         "zero_grad, backward, torch.optim.SGD": lambda: plain(learner, data),
     }
     steps = learner.settings.num_steps(len(data))
@@ -76,14 +75,9 @@ def in_turn(forms: dict[str, Callable[[], None]], repeats: int) -> dict[str, lis
     return seconds
 
 
-def ours(learner: TorchLearner, data: Dataset, rule: type) -> None:
-    """An epoch by the learner, its step of the given form."""
-    chosen = torch_learner._rule
-    torch_learner._rule = rule  # type: ignore[assignment]
-    try:
-        learner.train(LocalTraining(learner.initial()), data, 1)
-    finally:
-        torch_learner._rule = chosen
+def ours(learner: TorchLearner, data: Dataset) -> None:
+    """An epoch by the learner."""
+    learner.train(LocalTraining(learner.initial()), data, 1)
 
 
 def plain(learner: TorchLearner, data: Dataset) -> None:

@@ -16,6 +16,7 @@
     │   ├── CorruptPayloadError the only thing that a decoder may raise
     │   ├── StaleRoundError     a message for a round that is not open FAILED_PRECONDITION
     │   └── UnknownClientError  a client that this round did not ask   PERMISSION_DENIED
+    ├── UnauthenticatedError    a caller that can not show who it is   UNAUTHENTICATED      exit 4
     └── InterruptedRunError     stopped by the operator, can resume    CANCELLED            exit 130
         └── InterruptedSweepError
 
@@ -163,6 +164,13 @@ class UnknownClientError(ProtocolError):
 
     template = "client {client} was not asked in round {round_id}"
     grpc_status = "PERMISSION_DENIED"
+
+
+class UnauthenticatedError(FedplatError):
+    """A caller that can not show who it is."""
+
+    exit_code = 4
+    grpc_status = "UNAUTHENTICATED"
 
 
 class InterruptedRunError(FedplatError):

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fedplat.config import run_folder as folders
 from fedplat.config import scenario as scenarios
 from fedplat.errors import ConfigError
 from fedplat.telemetry.display import for_terminal
-from fedplat_sim import folder as folders
 from fedplat_sim.run import Options, run
 
 RUNS = Path("runs")

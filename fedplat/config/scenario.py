@@ -3,13 +3,12 @@
 How it is run (processes, addresses, folders) is not in it and can not change its result.
 """
 
-import difflib
 import hashlib
 import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal
 
 import tomli_w
 from pydantic import (
@@ -22,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from fedplat.config.explain import explain
 from fedplat.errors import ConfigError
 from fedplat.learning.optimizers import check_settings
 from fedplat.types import TrainSettings
@@ -241,44 +241,8 @@ def parse(table: Mapping[str, Any], where: str = "scenario") -> Scenario:
     try:
         return Scenario.model_validate(dict(table))
     except ValidationError as error:
-        found = [_explain(one) for one in error.errors()]
+        found = [explain(one, Scenario) for one in error.errors()]
         raise ConfigError(where=where, reason="; ".join(dict.fromkeys(found))) from error
-
-
-def _explain(one: Any) -> str:
-    steps = [
-        str(step)
-        for step in one["loc"]
-        if not str(step).startswith(("function-", "literal", "int"))
-    ]
-    key = ".".join(steps)
-    if one["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        known = _keys(steps[:-1])
-        near = difflib.get_close_matches(steps[-1], known, n=1, cutoff=0.5)
-        hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"
-        return f"unknown key `{key}`; {hint}"
-    if one["type"] == "missing":
-        return f"`{key}` is missing"
-    message = one["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    if one["type"] == "value_error":
-        return f"`{key}`: {message}" if key else message
-    return f"`{key}` must be {message}, got {one['input']!r}"
-
-
-def _keys(steps: list[str]) -> list[str]:
-    model: Any = Scenario
-    for step in steps:
-        fields = getattr(model, "model_fields", None) or {}
-        model = _model(fields[step].annotation) if step in fields else None
-    if isinstance(model, type) and issubclass(model, BaseModel):
-        return list(model.model_fields)
-    return list(getattr(model, "__dataclass_fields__", ()))
-
-
-def _model(annotation: Any) -> Any:
-    if get_origin(annotation) is Union:
-        return next((a for a in get_args(annotation) if a is not type(None)), None)
-    return annotation
 
 
 def _without_none(value: Any) -> Any:

@@ -35,6 +35,12 @@ class Client:
             case _:
                 assert_never(event)
 
+    def resume(self, time_s: float) -> list[ClientCommand]:
+        """What is outstanding, after the log was folded again: the work, or its answer."""
+        if self.offer is None:
+            return []
+        return [Work(self.offer)] if self.answer is None else [Send(self.answer)]
+
     def _offered(self, offer: Offer) -> list[ClientCommand]:
         if self.offer == offer:
             return [] if self.answer is None else [Send(self.answer)]

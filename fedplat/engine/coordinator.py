@@ -1,8 +1,10 @@
 """The coordinator's machine: events in, commands out.  Sans I/O; its state is a fold of its log.
 
 idle ─Initialised→ collecting ─enough│nobody missing│DeadlinePassed→ aggregating ─Aggregated→
-committing ─RoundCommitted→ [evaluating ─Evaluated→] [surveying ─EvaluationReceived…→] collecting …
-… → finished;  any → failed
+committing ─RoundCommitted→ [surveying ─EvaluationReceived…→] collecting … → finished;  any → failed
+
+A committed model is evaluated beside all this, while the next round goes on; the next commit, and
+the end, wait for it.
 """
 
 from dataclasses import dataclass, field
@@ -32,7 +34,8 @@ from fedplat.engine.events import (
 )
 from fedplat.engine.journal import receipt
 from fedplat.engine.messages import Ack, Offer, Verdict
-from fedplat.engine.plan import Plan, Selected
+from fedplat.engine.plan import Plan
+from fedplat.engine.round import Round
 from fedplat.engine.validation import Validated, validation_loss
 from fedplat.errors import DivergenceError, FedplatError, QuorumError, RoundError, TrainingError
 from fedplat.types import ClientId, Digest, Metrics, merge
@@ -42,49 +45,11 @@ Phase = Literal[
     "collecting",
     "aggregating",
     "committing",
-    "evaluating",
     "surveying",
     "finished",
     "failed",
 ]
 Commands = list[CoordinatorCommand]
-
-
-@dataclass(slots=True)
-class Round:
-    """The round in progress: who was asked, and what has become of each."""
-
-    round_id: int = 0
-    opened_s: float = 0.0
-    asked: dict[ClientId, Selected] = field(default_factory=dict)
-    accepted: dict[ClientId, UpdateReceived] = field(default_factory=dict)
-    lost: dict[ClientId, str] = field(default_factory=dict)
-    settled: int = 0
-    folded: int = 0
-
-    @property
-    def missing(self) -> list[ClientId]:
-        return [c for c in self.asked if c not in self.accepted and c not in self.lost]
-
-    @property
-    def complete(self) -> bool:
-        return len(self.accepted) + len(self.lost) == len(self.asked)
-
-    def settle(self) -> tuple[UpdateReceived, ...]:
-        """The accepted updates before which, in ClientId order, nobody can come any more.
-
-        Each is given once; `settled` counts the clients passed, `folded` the updates given.
-        """
-        order, given = list(self.asked), []
-        while self.settled < len(order):
-            client = order[self.settled]
-            if client in self.accepted:
-                given.append(self.accepted[client])
-            elif client not in self.lost:
-                break
-            self.settled += 1
-        self.folded += len(given)
-        return tuple(given)
 
 
 @dataclass(slots=True)
@@ -108,6 +73,7 @@ class Coordinator:
     last: Round = field(default_factory=Round)
     pending: Aggregated | None = None
     surveyed: dict[ClientId, Metrics] = field(default_factory=dict)
+    evaluating: Evaluate | None = None
     best: Validated | None = None
     not_better: int = 0
     failure: FedplatError | None = None
@@ -133,9 +99,8 @@ class Coordinator:
                 return self._aggregated(event)
             case RoundCommitted():
                 return self._committed(event)
-            case Evaluated(_, round_id, _):
-                stale = round_id != self.round.round_id or self.phase != "evaluating"
-                return [] if stale else self._survey()
+            case Evaluated():
+                return self._evaluated(event)
             case _:
                 assert_never(event)
 
@@ -148,7 +113,9 @@ class Coordinator:
         self.now_s = max(self.now_s, time_s)
         known = {id(one): one for one in (self.last, self.round)}.values()
         accepted = [event for one in known for event in one.accepted.values()]
-        return [*(self._ack(event, "accepted") for event in accepted), *self._outstanding()]
+        evaluate = [self.evaluating] if self.evaluating else []
+        acks = (self._ack(event, "accepted") for event in accepted)
+        return [*acks, *self._outstanding(), *evaluate]
 
     def _outstanding(self) -> Commands:
         match self.phase:
@@ -159,15 +126,26 @@ class Coordinator:
             case "aggregating":
                 return [self._aggregate()]
             case "committing":
-                return [Commit(self._record())]
-            case "evaluating":
-                return [Evaluate(self.round.round_id, self.broadcast)]
+                return self._commit()
             case "surveying":
                 return self._survey_offers()
             case "finished":
-                return [self._result()]
+                return self._finish()
             case _:
                 assert_never(self.phase)
+
+    def outstanding(self, client: ClientId) -> Commands:
+        """What one client should hear again when it comes back: messages may have been lost."""
+        known = {id(one): one for one in (self.last, self.round)}.values()
+        mine = [one.accepted[client] for one in known if client in one.accepted]
+        acks = [self._ack(event, "accepted") for event in mine]
+        offers: Commands = []
+        if self.phase == "collecting":
+            offers = self._offers()
+        elif self.phase == "surveying":
+            offers = self._survey_offers()
+        sent = (one for one in offers if isinstance(one, Send) and one.message.client == client)
+        return [*acks, *sent]
 
     # ── a round opens ────────────────────────────────────────────────────────────────────────────
 
@@ -176,7 +154,7 @@ class Coordinator:
             return []
         self.broadcast, self.kept, self.model = event.broadcast, event.kept, event.model
         if self.plan.rounds == 0:
-            return self._evaluate()
+            return self._after_commit()
         return self._open()
 
     def _open(self) -> Commands:
@@ -296,7 +274,10 @@ class Coordinator:
         if self.phase != "aggregating" or event.round_id != self.round.round_id:
             return []
         self.phase, self.pending = "committing", event
-        return [Commit(self._record())]
+        return self._commit()
+
+    def _commit(self) -> Commands:
+        return [] if self.evaluating else [Commit(self._record())]
 
     def _record(self) -> RoundCommitted:
         if self.pending is None:
@@ -317,13 +298,23 @@ class Coordinator:
             return []
         self.broadcast, self.kept, self.model = event.broadcast, event.kept, event.model
         self.previous, self.pending, self.last = receipt(event), None, self.round
-        return self._evaluate() if self.plan.evaluates(event.round_id) else self._survey()
+        return self._after_commit()
 
     # ── between rounds ───────────────────────────────────────────────────────────────────────────
 
-    def _evaluate(self) -> Commands:
-        self.phase = "evaluating"
-        return [Evaluate(self.round.round_id, self.broadcast)]
+    def _after_commit(self) -> Commands:
+        if not self.plan.evaluates(self.round.round_id):
+            return self._survey()
+        evaluate = self.evaluating = Evaluate(self.round.round_id, self.broadcast)
+        return [*self._survey(), evaluate]  # the clients first: they work meanwhile
+
+    def _evaluated(self, event: Evaluated) -> Commands:
+        if self.evaluating is None or self.evaluating.round_id != event.round_id:
+            return []
+        self.evaluating = None
+        if self.phase == "committing":
+            return self._commit()
+        return self._finish() if self.phase == "finished" else []
 
     def _survey(self) -> Commands:
         if not self.plan.evaluates_federated(self.round.round_id):
@@ -362,7 +353,10 @@ class Coordinator:
         if self.round.round_id < self.plan.rounds and not stops:
             return self._open()
         self.phase = "finished"
-        return [self._result()]
+        return self._finish()
+
+    def _finish(self) -> Commands:
+        return [] if self.evaluating else [self._result()]
 
     def _result(self) -> Finish:
         last, best = self.round.round_id, self.best

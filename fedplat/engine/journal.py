@@ -1,4 +1,4 @@
-"""The coordinator's events as log entries: one canonical JSON object each, and back."""
+"""A machine's events as log entries: one canonical JSON object each, and back."""
 
 import dataclasses
 import hashlib
@@ -7,28 +7,30 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, get_args
 
-from fedplat.engine.events import CoordinatorEvent, RoundCommitted
+from fedplat.engine.events import ClientEvent, CoordinatorEvent, RoundCommitted
+from fedplat.engine.messages import Offer
 from fedplat.errors import CorruptPayloadError
 from fedplat.types import Digest, Mean, Metrics
 
-_BY_NAME: Mapping[str, type[CoordinatorEvent]] = {
-    cls.__name__: cls for cls in get_args(CoordinatorEvent)
-}
+Event = CoordinatorEvent | ClientEvent
+_BY_NAME: Mapping[str, type[Event]] = {cls.__name__: cls for cls in get_args(Event)}
 
 _FIELDS = {cls: tuple(f.name for f in dataclasses.fields(cls)) for cls in _BY_NAME.values()}
 
 
-def encode(event: CoordinatorEvent) -> bytes:
+def encode(event: Event) -> bytes:
     """One line of canonical JSON (sorted keys, no spaces): the same event gives the same bytes."""
     fields = {name: getattr(event, name) for name in _FIELDS[type(event)]}
     if "metrics" in fields:
         fields["metrics"] = _plain_metrics(fields["metrics"])
+    if "offer" in fields:
+        fields["offer"] = dataclasses.asdict(fields["offer"])
     entry = {"event": type(event).__name__, **fields}
     return json.dumps(entry, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
-def decode(entry: bytes) -> CoordinatorEvent:
-    """Reads what `encode` wrote.
+def decode(entry: bytes) -> Any:
+    """Reads what `encode` wrote: an event of the machine whose log it is.
 
     Raises: CorruptPayloadError, if the entry is not an event of this version.
     """
@@ -37,6 +39,8 @@ def decode(entry: bytes) -> CoordinatorEvent:
         cls = _BY_NAME[fields.pop("event")]
         if "metrics" in fields:
             fields["metrics"] = _metrics(fields["metrics"])
+        if "offer" in fields:
+            fields["offer"] = Offer(**fields["offer"])
         if "accepted" in fields:
             fields["accepted"] = tuple((c, d, float(w)) for c, d, w in fields["accepted"])
         return cls(**fields)

@@ -80,11 +80,6 @@ class BoundModule:
                 chosen.append(spans[spec.name])
         return list(_joined(chosen))
 
-    def trained(self, roles: frozenset[Role] | None) -> list[nn.Parameter]:
-        """The parameters that gradients flow to, after `trained_spans` has chosen them."""
-        self.trained_spans(roles)
-        return [one for one in self._parameters.values() if one.requires_grad]
-
     def _bind_buffers(self) -> None:
         for name, (owner, leaf) in self._buffers.items():
             if name in self._views:

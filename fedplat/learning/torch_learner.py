@@ -97,7 +97,7 @@ class TorchLearner:
 
     def _steps(self, request: LocalTraining, data: Dataset, seed: int, steps: int) -> Mean:
         bound, task, size = self._bound, self.task, self.settings.batch_size
-        rule = _rule(self.settings, request, bound)
+        rule = _Step(self.settings, request, bound)
         step, total, seen = 0, 0.0, 0
         for order in epoch_orders(len(data), size, steps, seed):
             for batch, wanted in _batches(data, order, size, self._inputs):
@@ -182,36 +182,7 @@ class _Span:
     optimizer: Optimizer
 
 
-def _rule(
-    settings: TrainSettings, request: LocalTraining, bound: BoundModule
-) -> "_PlainStep | _FlatStep":
-    terms = request.proximal or request.correction is not None or settings.clip_norm is not None
-    if terms or settings.weight_decay or settings.momentum or settings.optimizer != "sgd":
-        return _FlatStep(settings, request, bound)
-    return _PlainStep(settings, request, bound)
-
-
-class _PlainStep:
-    """Plain SGD, tensor by tensor: the gradients are never gathered, so more stays in the cache.
-
-    Guarantees: the bits of `_FlatStep`.
-    """
-
-    def __init__(self, settings: TrainSettings, request: LocalTraining, bound: BoundModule) -> None:
-        self._lr = settings.lr
-        self._weights = bound.trained(request.roles)
-        self._gradients: tuple[Tensor | None, ...] = ()
-
-    def differentiate(self, loss: Tensor) -> None:
-        self._gradients = torch.autograd.grad(loss, self._weights, allow_unused=True)
-
-    def apply(self) -> None:
-        pairs = zip(self._weights, self._gradients, strict=True)
-        used = [(weight.detach(), grad) for weight, grad in pairs if grad is not None]
-        torch._foreach_add_([w for w, _ in used], [g for _, g in used], alpha=-self._lr)
-
-
-class _FlatStep:
+class _Step:
     """What is done to the weights once a batch's gradient stands in the flat vector."""
 
     def __init__(self, settings: TrainSettings, request: LocalTraining, bound: BoundModule) -> None:

@@ -7,6 +7,8 @@ from typing import Literal, cast
 
 from fedplat import rng
 from fedplat.algorithms.program import run_program
+from fedplat.engine.events import WorkFailed
+from fedplat.engine.messages import DeclineReason
 from fedplat.engine.payload import Cargo
 from fedplat.errors import DivergenceError, TrainingError
 from fedplat.learning.torch_learner import num_chunks
@@ -213,3 +215,13 @@ def failed(error: DivergenceError | TrainingError, task: Task) -> Failed:
     """The outcome of a task that ended in `error`, which is told where that was."""
     client = task.client if isinstance(task, ClientTask) else "coordinator"
     return Failed(type(error)(**{**error.fields, "round_id": task.round_id, "client": client}))
+
+
+def work_failed(task: ClientTask, outcome: Failed, now_s: float) -> WorkFailed:
+    """What the client's machine is told of a task that ended in an error."""
+    error = outcome.error
+    diverged = isinstance(error, DivergenceError)
+    reason: DeclineReason = "diverged" if diverged else "failed"
+    detail = str(error.fields["what" if diverged else "reason"])
+    step = int(error.fields["step"]) if isinstance(error, DivergenceError) else 0
+    return WorkFailed(now_s, task.round_id, task.kind, reason, detail, step)

@@ -1,24 +1,32 @@
-"""The one loop around the coordinator's machine: event → log → handle → commands.
+"""The one loop around a machine: event → log → handle → commands.
 
 A simulation and a daemon differ in what performs the commands and in what brings the events.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
 
 from fedplat.engine import journal
-from fedplat.engine.commands import CoordinatorCommand
-from fedplat.engine.coordinator import Coordinator
-from fedplat.engine.events import CoordinatorEvent
+from fedplat.engine.journal import Event
 from fedplat.runtime.ports import EventStore
 
 Perform = Callable[[Any], None]
-Observe = Callable[[CoordinatorEvent], None]
+Observe = Callable[[Any], None]
+
+
+class Machine(Protocol):
+    """A sans-I/O engine: the coordinator's, or a client's."""
+
+    def handle(self, event: Any, /) -> Iterable[object]:
+        """Advances by one event; returns what is to be done, in order."""
+
+    def resume(self, time_s: float, /) -> Iterable[object]:
+        """What is outstanding, after the log was folded again."""
 
 
 class Driver:
-    """Feeds events to the coordinator and has its commands performed.
+    """Feeds events to a machine and has its commands performed.
 
     `around_append` is entered before events are written: what they name is made durable there.
 
@@ -28,29 +36,29 @@ class Driver:
 
     def __init__(
         self,
-        coordinator: Coordinator,
+        machine: Machine,
         log: EventStore,
-        perform: Mapping[type[CoordinatorCommand], Perform],
+        perform: Mapping[type[Any], Perform],
         *,
-        around_append: Callable[[], AbstractContextManager[None]],
+        around_append: Callable[[], AbstractContextManager[None]] = nullcontext,
         observers: Iterable[Observe] = (),
     ) -> None:
-        self.coordinator, self._log, self._perform = coordinator, log, perform
+        self.machine, self._log, self._perform = machine, log, perform
         self._around_append, self._observers = around_append, tuple(observers)
-        self._inbox: list[CoordinatorEvent] = []
+        self._inbox: list[Event] = []
 
     def replay(self) -> int:
         """Folds the log into the machine without performing anything; returns its length."""
         for entry in self._log.read():
-            self.coordinator.handle(journal.decode(entry))
+            self.machine.handle(journal.decode(entry))
         return self._log.version
 
     def resume(self, time_s: float) -> None:
         """Has everything done that was outstanding when the log ended."""
-        self._do(self.coordinator.resume(time_s))
+        self._do(self.machine.resume(time_s))
         self.flush()
 
-    def post(self, event: CoordinatorEvent) -> None:
+    def post(self, event: Event) -> None:
         """Takes an event; it takes effect at the next `flush`."""
         self._inbox.append(event)
 
@@ -63,8 +71,8 @@ class Driver:
             for event in batch:
                 for observe in self._observers:
                     observe(event)
-                self._do(self.coordinator.handle(event))
+                self._do(self.machine.handle(event))
 
-    def _do(self, commands: Iterable[CoordinatorCommand]) -> None:
+    def _do(self, commands: Iterable[object]) -> None:
         for command in commands:
             self._perform[type(command)](command)

@@ -89,6 +89,40 @@ class BlobStore(Protocol):
         """Removes every blob that is not in `keep`; returns the number of bytes freed."""
 
 
+class PartialBlob(Protocol):
+    """A blob on its way in.  A context manager: what has come is kept, however it ends.
+
+    `offset` is how many bytes have come, in this process or an earlier one.
+    """
+
+    offset: int
+
+    def __enter__(self) -> "PartialBlob": ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def write(self, piece: Buffer) -> None:
+        """Takes the next bytes.  Raises: ProtocolError, StorageError."""
+
+    def finish(self) -> None:
+        """Makes the blob durable under its digest.
+
+        Raises: ProtocolError, if bytes are missing; CorruptPayloadError, if they are not the
+        digest's, and must be sent anew.
+        """
+
+
+@runtime_checkable
+class BlobInbox(Protocol):
+    """Where blobs arrive piece by piece."""
+
+    def offset(self, digest: Digest) -> int:
+        """How many bytes of the blob have come so far."""
+
+    def open(self, digest: Digest, size_bytes: int) -> PartialBlob:
+        """Begins, or goes on, with a blob.  Raises: ProtocolError, StorageError."""
+
+
 @runtime_checkable
 class Clock(Protocol):
     """Where time comes from: the machine, or a simulation."""

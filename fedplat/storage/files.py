@@ -32,7 +32,7 @@ class FileBlobs:
         self._root = root
         self._known: dict[Digest, Signature] = {}
         self._lock = Lock()
-        with _told(root):
+        with told(root):
             root.mkdir(parents=True, exist_ok=True)
 
     def put(self, payload: Buffer) -> Digest:
@@ -49,16 +49,24 @@ class FileBlobs:
 
     def _put(self, blobs: Iterable[tuple[Digest, Buffer]], taken: Callable[[Digest], None]) -> None:
         written: dict[Digest, Path] = {}
-        with self._lock, _told(self._root), _removed(written):
+        with self._lock, told(self._root), _removed(written):
             for digest, payload in blobs:
                 taken(digest)
-                if digest not in written and not self._holds(digest):
+                if digest not in written and not self.holds(digest):
                     written[digest] = self._write(payload)
             self._settle(written)
 
+    def adopt(self, digest: Digest, part: Path) -> None:
+        """Takes the file `part`, whose bytes the caller has just hashed, as the blob `digest`.
+
+        Guarantees: the blob is durable when it returns, and `part` is gone.
+        """
+        with self._lock, told(part):
+            self._settle({digest: part})
+
     def get(self, digest: Digest) -> memoryview:
-        path = self._path(digest)
-        with _told(path):
+        path = self.path(digest)
+        with told(path):
             try:
                 file = path.open("rb")
             except FileNotFoundError:
@@ -76,7 +84,7 @@ class FileBlobs:
 
     def collect(self, keep: AbstractSet[Digest]) -> int:
         freed = 0
-        with self._lock, _told(self._root):
+        with self._lock, told(self._root):
             for left_over in self._root.glob(f"*{PART}"):
                 left_over.unlink()
             for path in self._root.glob("??/*"):
@@ -86,10 +94,11 @@ class FileBlobs:
                     self._known.pop(Digest(path.name), None)
         return freed
 
-    def _path(self, digest: Digest) -> Path:
+    def path(self, digest: Digest) -> Path:
+        """Where the blob lies, or would."""
         return self._root / digest[:2] / digest
 
-    def _holds(self, digest: Digest) -> bool:
+    def holds(self, digest: Digest) -> bool:
         """Whether the file is there and whole; one that is not is written anew."""
         try:
             self.get(digest)
@@ -105,13 +114,13 @@ class FileBlobs:
 
     def _settle(self, written: dict[Digest, Path]) -> None:
         """Flushes the written files, gives them their names, and flushes the folders."""
-        folders = {self._path(digest).parent for digest in written}
+        folders = {self.path(digest).parent for digest in written}
         new_folders = [folder for folder in folders if not folder.exists()]
         for digest, part in written.items():
             with part.open("rb") as file:
                 os.fsync(file.fileno())
                 status = os.fstat(file.fileno())
-            path = self._path(digest)
+            path = self.path(digest)
             path.parent.mkdir(exist_ok=True)
             part.replace(path)
             self._known[digest] = _signature(status)
@@ -150,7 +159,7 @@ def _altered(path: Path, size: int) -> StorageError:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def told(path: Path) -> Iterator[None]:
     """Turns what the operating system refuses into a StorageError about `path`."""
     try:
         yield

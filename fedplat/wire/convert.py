@@ -34,16 +34,17 @@ _VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 def encode(message: Message) -> bytes:
     """The protobuf bytes of a message."""
-    return _envelope(message).SerializeToString(deterministic=True)
+    return envelope(message).SerializeToString(deterministic=True)
 
 
-def _envelope(message: Message) -> pb.Envelope:
+def envelope(message: Message) -> pb.Envelope:
+    """The protobuf message of an engine's message, as a part of another."""
     match message:
         case Offer(client, round_id, task, broadcast, dropout, delay_s):
             offer = pb.Offer(
                 client=client,
                 round_id=round_id,
-                task=_number(_TASKS, task),
+                task=task_number(task),
                 broadcast=bytes.fromhex(broadcast),
                 dropout=dropout,
                 delay_s=delay_s,
@@ -53,7 +54,7 @@ def _envelope(message: Message) -> pb.Envelope:
             submit = pb.Submit(
                 client=client,
                 round_id=round_id,
-                task=_number(_TASKS, task),
+                task=task_number(task),
                 update=bytes.fromhex(update or ""),
                 weight=weight,
                 metrics=_metrics(metrics),
@@ -63,9 +64,9 @@ def _envelope(message: Message) -> pb.Envelope:
             decline = pb.Decline(
                 client=client,
                 round_id=round_id,
-                task=_number(_TASKS, task),
+                task=task_number(task),
                 reason=_number(_REASONS, reason),
-                detail=_readable(detail),
+                detail=readable(detail),
                 step=step,
             )
             return pb.Envelope(decline=decline)
@@ -74,7 +75,7 @@ def _envelope(message: Message) -> pb.Envelope:
                 client=client,
                 round_id=round_id,
                 verdict=_number(_VERDICTS, verdict),
-                detail=_readable(detail),
+                detail=readable(detail),
             )
             return pb.Envelope(ack=ack)
         case _:
@@ -94,6 +95,11 @@ def decode(payload: bytes) -> Message:
         envelope = pb.Envelope.FromString(payload)
     except DecodeError as error:
         raise CorruptPayloadError(reason=f"not a message: {error}") from error
+    return from_envelope(envelope)
+
+
+def from_envelope(envelope: pb.Envelope) -> Message:
+    """Raises: CorruptPayloadError, if it holds no message of this version."""
     match envelope.WhichOneof("message"):
         case "offer":
             return _offer(envelope.offer)
@@ -113,8 +119,8 @@ def _offer(one: pb.Offer) -> Offer:
     return Offer(
         ClientId(one.client),
         one.round_id,
-        _name(_TASKS, one.task, "task"),
-        _digest(one.broadcast),
+        task_named(one.task),
+        digest(one.broadcast),
         one.dropout,
         one.delay_s,
     )
@@ -123,10 +129,10 @@ def _offer(one: pb.Offer) -> Offer:
 def _submit(one: pb.Submit) -> Submit:
     if not (math.isfinite(one.weight) and one.weight >= 0):
         raise CorruptPayloadError(reason=f"an update with the weight {one.weight}")
-    task = _name(_TASKS, one.task, "task")
+    task = task_named(one.task)
     if bool(one.update) != (task == "fit"):
         raise CorruptPayloadError(reason=f"a {task} answer with {len(one.update)} digest bytes")
-    update = _digest(one.update) if one.update else None
+    update = digest(one.update) if one.update else None
     metrics = dict(_read_metric(metric) for metric in one.metrics)
     return Submit(ClientId(one.client), one.round_id, task, update, one.weight, metrics)
 
@@ -135,7 +141,7 @@ def _decline(one: pb.Decline) -> Decline:
     return Decline(
         ClientId(one.client),
         one.round_id,
-        _name(_TASKS, one.task, "task"),
+        task_named(one.task),
         _name(_REASONS, one.reason, "reason"),
         one.detail,
         one.step,
@@ -147,8 +153,19 @@ def _ack(one: pb.Ack) -> Ack:
     return Ack(ClientId(one.client), one.round_id, verdict, one.detail)
 
 
-def _readable(text: str) -> str:
+def readable(text: str) -> str:
+    """Text that protobuf takes, cut to `MAX_DETAIL` characters."""
     return text[:MAX_DETAIL].encode("utf-8", "replace").decode()
+
+
+def task_number(task: Task) -> Any:
+    """A task's number on the wire."""
+    return _number(_TASKS, task)
+
+
+def task_named(number: int) -> Task:
+    """Raises: CorruptPayloadError, if there is no such task."""
+    return _name(_TASKS, number, "task")
 
 
 def _number(names: tuple[str, ...], name: str) -> Any:
@@ -161,7 +178,8 @@ def _name(names: tuple[_Name, ...], number: int, what: str) -> _Name:
     return names[number - 1]
 
 
-def _digest(raw: bytes) -> Digest:
+def digest(raw: bytes) -> Digest:
+    """Raises: CorruptPayloadError, if these are not 32 bytes."""
     if len(raw) != 32:
         raise CorruptPayloadError(reason=f"a digest of {len(raw)} bytes, SHA-256 has 32")
     return Digest(raw.hex())
@@ -169,7 +187,7 @@ def _digest(raw: bytes) -> Digest:
 
 def _metrics(metrics: Metrics) -> Iterable[pb.Metric]:
     for name, mean in metrics.items():
-        yield pb.Metric(name=_readable(name), total=str(mean.total), count=mean.count)
+        yield pb.Metric(name=readable(name), total=str(mean.total), count=mean.count)
 
 
 def _read_metric(metric: pb.Metric) -> tuple[str, Mean]:

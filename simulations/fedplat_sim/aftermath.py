@@ -9,11 +9,11 @@ import torch
 from fedplat.algorithms.baselines import central, local_only, mean_metrics
 from fedplat.config.build import Parts
 from fedplat.params import decode_state
+from fedplat.runtime.client_states import ClientStates
 from fedplat.runtime.client_work import ClientTask
 from fedplat.runtime.ports import StateStore
+from fedplat.telemetry.recorder import readable
 from fedplat.types import ClientId, Digest, Metrics, State, client_id
-from fedplat_sim.clients import kept
-from fedplat_sim.recorder import readable
 
 MOST_CROSSED = 50  # clients in the matrix of personal models: it takes the square of them
 
@@ -80,5 +80,5 @@ def _baseline(name: str, metrics: Metrics) -> Record:
 
 
 def _state(states: StateStore, client: ClientId) -> State:
-    payload = states.get(kept(client))
+    payload = ClientStates(states).get(client)
     return decode_state(payload) if payload else State()

@@ -28,16 +28,17 @@ from fedplat.engine.events import (
 from fedplat.engine.intake import flaw
 from fedplat.engine.messages import Decline, Offer, Submit, ToCoordinator
 from fedplat.errors import FedplatError, ProtocolError
-from fedplat.runtime.client_work import CentralTask, ClientWork, Done
+from fedplat.runtime.client_states import ClientStates
+from fedplat.runtime.client_work import ClientWork, Done
 from fedplat.runtime.driver import Driver
 from fedplat.runtime.ports import BlobStore, EventStore, Executor, StateStore
 from fedplat.runtime.server_work import ServerWork
 from fedplat.runtime.spool import Spool
+from fedplat.telemetry.stopwatch import Stopwatch
 from fedplat.transports.inprocess import InProcess
 from fedplat.types import merge
 from fedplat_sim.clients import Clients
 from fedplat_sim.schedule import Schedule
-from fedplat_sim.stopwatch import Stopwatch
 
 FLUSH_AFTER_S = 1.0  # real seconds that finished work may wait for others to be logged with it
 
@@ -73,7 +74,9 @@ class Federation:
 
     def __post_init__(self) -> None:
         self.spool = Spool(self.stores.blobs)
-        self.clients = Clients(self.executor, self.stores.states, self.schedule, self._answered)
+        self.clients = Clients(
+            self.executor, ClientStates(self.stores.states), self.schedule, self._answered
+        )
         self.driver = Driver(
             self.coordinator,
             self.stores.log,
@@ -159,12 +162,13 @@ class Federation:
             self.driver.post(self.server.aggregate(command, self.schedule.now()))
 
     def _evaluate(self, command: Evaluate) -> None:
+        # after the offers that were sent with it, so that the clients' work waits behind it
+        self.schedule.at(self.schedule.now(), lambda: self._evaluated(command))
+
+    def _evaluated(self, command: Evaluate) -> None:
         tasks = self.work.central_tasks(command.round_id, command.broadcast, self.executor.parts)
         for task in tasks:
             self.executor.submit(task)
-        self.schedule.at(self.schedule.now(), lambda: self._evaluated(command, tasks))
-
-    def _evaluated(self, command: Evaluate, tasks: list[CentralTask]) -> None:
         with self.stopwatch.phase("evaluate"):
             outcomes = [self.executor.result(task) for task in tasks]
         for outcome in outcomes:
@@ -173,6 +177,7 @@ class Federation:
                 return
         metrics = merge(outcome.metrics for outcome in outcomes if isinstance(outcome, Done))
         self.driver.post(Evaluated(self.schedule.now(), command.round_id, metrics))
+        self.driver.flush()
 
     def _finish(self, command: Finish) -> None:
         self.finished = command

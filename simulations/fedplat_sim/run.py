@@ -10,6 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from fedplat.config import run_folder as folders
 from fedplat.config.build import Parts, build
 from fedplat.config.scenario import Scenario
 from fedplat.engine.commands import Finish
@@ -30,13 +31,12 @@ from fedplat.storage.memory import MemoryBlobs, MemoryEvents, MemoryStates
 from fedplat.storage.sqlite import SqliteStore
 from fedplat.telemetry.display import Subscriber
 from fedplat.telemetry.metrics_file import MetricsFile
+from fedplat.telemetry.recorder import Recorder, readable
 from fedplat.types import Digest, merge
-from fedplat_sim import folder as folders
 from fedplat_sim import report
 from fedplat_sim.aftermath import baselines, cross_evaluation, shards_record
 from fedplat_sim.federation import Federation, Stores
 from fedplat_sim.interrupt import Interrupt, Waiting
-from fedplat_sim.recorder import Recorder, readable
 
 
 @dataclass(frozen=True)

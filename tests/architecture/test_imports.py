@@ -119,7 +119,7 @@ def test_everything_from_errors_up_to_engine_is_in_the_purity_contract_data_asid
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join([str(folder), str(folder / "simulations")])
+    path = os.pathsep.join(str(folder / one) for one in (".", "simulations", "server", "clients"))
     return subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-cache", "--no-logo"],
         cwd=folder,
@@ -131,7 +131,8 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_command_of_make_check_is_green_and_turns_red_for_one_line(tmp_path):
-    for folder in ("fedplat", "simulations/fedplat_sim"):
+    packages = "fedplat", "simulations/fedplat_sim", "server/fedplat_server"
+    for folder in (*packages, "clients/fedplat_client"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     green = lint(tmp_path)

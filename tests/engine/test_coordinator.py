@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from machines import FIRST, A, B, C, D, finish_round, opened, plan, update, verdicts
 
 from fedplat.engine import journal
 from fedplat.engine.commands import (
@@ -25,52 +26,12 @@ from fedplat.engine.events import (
     DeadlinePassed,
     Evaluated,
     EvaluationReceived,
-    Initialised,
     RoundCommitted,
-    UpdateReceived,
 )
-from fedplat.engine.messages import Ack, Offer
-from fedplat.engine.plan import Plan, Selected
+from fedplat.engine.messages import Offer
+from fedplat.engine.plan import Selected
 from fedplat.errors import DivergenceError, QuorumError, RoundError, TrainingError
-from fedplat.types import Digest, Mean, client_id
-
-A, B, C, D = (client_id(index) for index in range(4))
-FIRST = Initialised(0.0, Digest("b0"), Digest("k0"), Digest("m0"))
-
-
-def plan(**changes):
-    settings = {
-        "rounds": 2,
-        "per_round": 3,
-        "select": lambda round_id, time_s: tuple(Selected(c) for c in (A, B, C)),
-        "federated_every": None,
-    }
-    return Plan(**{**settings, **changes})
-
-
-def update(client, round_id=1, weight=1.0, flaw="", time_s=1.0):
-    digest = Digest(f"u-{client}-{round_id}")
-    metrics = {"train_loss": Mean.of(0.5, 2)}
-    return UpdateReceived(time_s, round_id, client, digest, 8, weight, metrics, flaw)
-
-
-def opened(**changes):
-    machine = Coordinator(plan(**changes))
-    machine.handle(FIRST)
-    return machine
-
-
-def verdicts(commands):
-    return [
-        c.message.verdict for c in commands if isinstance(c, Send) and isinstance(c.message, Ack)
-    ]
-
-
-def finish_round(machine, round_id=1):
-    """Lets the open round aggregate and commit; returns what the machine asks for then."""
-    machine.handle(Aggregated(2.0, round_id, Digest("b1"), Digest("k1"), Digest("m1")))
-    [command] = machine._outstanding()
-    return machine.handle(command.record)
+from fedplat.types import Digest, Mean
 
 
 def test_a_round_offers_the_model_to_every_selected_client():
@@ -217,8 +178,8 @@ def test_the_clients_evaluate_and_the_next_round_waits_for_all_of_them():
     machine = opened(federated_every=1, evaluators=(A, B))
     for client in (A, B, C):
         machine.handle(update(client))
-    finish_round(machine)
-    asked = machine.handle(Evaluated(3.0, 1, {}))
+    *asked, evaluate = finish_round(machine)
+    assert isinstance(evaluate, Evaluate)
     assert [(c.message.client, c.message.task) for c in asked] == [(A, "evaluate"), (B, "evaluate")]
     assert machine.handle(EvaluationReceived(3.0, 1, A, {})) == []
     opened_next = machine.handle(ClientDeclined(3.0, 1, B, "evaluate", "failed"))

@@ -138,7 +138,7 @@ def test_nothing_happens_where_an_append_fails():
     with pytest.raises(StorageError, match="no space"):
         desk.driver.flush()
     assert (desk.seen, desk.commands) == ([], [])
-    assert desk.driver.coordinator.phase == "idle"
+    assert desk.driver.machine.phase == "idle"
 
 
 def test_replaying_a_log_performs_nothing_and_tells_nobody():
@@ -146,9 +146,9 @@ def test_replaying_a_log_performs_nothing_and_tells_nobody():
     again = Desk(desk.log)
     assert again.driver.replay() == desk.log.version
     assert (again.commands, again.seen) == ([], [])
-    mine, theirs = again.driver.coordinator, desk.driver.coordinator
+    mine, theirs = again.driver.machine, desk.driver.machine
     assert (mine.phase, mine.model, mine.previous) == (theirs.phase, theirs.model, theirs.previous)
-    assert mine.phase == "evaluating"
+    assert mine.phase == "finished" and mine.evaluating
 
 
 def cut(desk: Desk, events: int) -> MemoryEvents:

@@ -9,9 +9,10 @@ from runtime.small_work import A, B, Broadcasts, app_learner, work
 from fedplat.engine.messages import Ack, Decline, Offer, Submit
 from fedplat.learning.byo import App
 from fedplat.params import digest_of
+from fedplat.runtime.client_states import ClientStates, kept
 from fedplat.runtime.executors.sequential import Sequential
 from fedplat.storage.memory import MemoryStates
-from fedplat_sim.clients import Clients, kept
+from fedplat_sim.clients import Clients
 from fedplat_sim.schedule import Schedule
 
 
@@ -40,7 +41,9 @@ class Floor:
     def use(self, one) -> "Floor":
         self.read = Broadcasts(one, 3)
         self.executor = Counted(one, self.read)
-        self.clients = Clients(self.executor, self.states, self.schedule, self.answered)
+        self.clients = Clients(
+            self.executor, ClientStates(self.states), self.schedule, self.answered
+        )
         return self
 
     def answered(self, message, payload) -> None:

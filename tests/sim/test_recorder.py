@@ -10,9 +10,9 @@ from small import Told, small
 from fedplat.engine.events import ClientDeclined, Evaluated, EvaluationReceived, RoundCommitted
 from fedplat.engine.journal import decode
 from fedplat.storage.memory import MemoryBlobs, MemoryEvents, MemoryStates
+from fedplat.telemetry.recorder import Recorder, quantile, readable, survey_record
 from fedplat.types import Digest, Mean, client_id
 from fedplat_sim.federation import Stores
-from fedplat_sim.recorder import Recorder, quantile, readable, survey_record
 from fedplat_sim.run import Options, run_on
 
 A, B, C = (client_id(index) for index in range(3))

@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import selectors
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -128,7 +129,9 @@ class ProcessPool:
                 worker.process.join()
 
     def _size(self, task: Task) -> int:
-        return 0 if isinstance(task, CentralTask) else self._work.shards.samples(task.client)
+        if isinstance(task, CentralTask):
+            return sys.maxsize  # it is waited for first
+        return self._work.shards.samples(task.client)
 
     def _fork(self, number: int) -> _Worker:
         fork = multiprocessing.get_context("fork")

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
+from fedplat.engine.coordinator import Coordinator
 from fedplat.engine.events import (
     ClientDeclined,
     CoordinatorEvent,
@@ -12,10 +13,45 @@ from fedplat.engine.events import (
     Initialised,
     RoundCommitted,
 )
+from fedplat.telemetry.stopwatch import Stopwatch
 from fedplat.types import ClientId, Mean, Metrics, merge, values
-from fedplat_sim.federation import Federation
 
 Record = Mapping[str, Any]
+
+
+class Traffic(Protocol):
+    """Counts what a federation moves."""
+
+    @property
+    def bytes_up(self) -> int: ...
+
+    @property
+    def bytes_down(self) -> int: ...
+
+
+class Now(Protocol):
+    """Tells the federation's time."""
+
+    def now(self) -> float:
+        """Seconds since the federation began."""
+
+
+class Observed(Protocol):
+    """What a record tells besides the log: a simulation or a daemon."""
+
+    @property
+    def coordinator(self) -> Coordinator: ...
+
+    @property
+    def transport(self) -> Traffic: ...
+
+    @property
+    def stopwatch(self) -> Stopwatch: ...
+
+    @property
+    def schedule(self) -> Now: ...
+
+
 Tell = Callable[[Record], None]
 Figures = Mapping[str, float | None]
 OWN_TEST = "personal/test/"
@@ -31,10 +67,11 @@ class Recorder:
     tell: Tell
     rounds: int
     evaluates: Callable[[int], bool]
-    federation: Federation | None = None
+    federation: Observed | None = None
     central: dict[int, Figures] = field(default_factory=dict)
     personal: dict[int, Figures] = field(default_factory=dict)
     _committed: RoundCommitted | None = None
+    _held: Record = field(default_factory=dict)
     _surveys: dict[ClientId, Metrics] = field(default_factory=dict)
     _survey_round: int = 0
     _bytes: tuple[int, int] = (0, 0)
@@ -75,6 +112,7 @@ class Recorder:
             case RoundCommitted():
                 self.settle()
                 self._committed = event
+                self._hold(event)
                 if not self.evaluates(event.round_id):
                     self._tell_round({})
             case Evaluated(_, round_id, metrics):
@@ -82,7 +120,7 @@ class Recorder:
                 self._tell_round(self.central[round_id])
             case Initialised():
                 pass
-            case _:
+            case _ if self._committed is None:  # a round is told before what its clients found
                 self.settle()
 
     def settle(self) -> None:
@@ -100,29 +138,31 @@ class Recorder:
         if mine:
             self.personal[self._survey_round] = readable(mine)
 
-    def _tell_round(self, central: Mapping[str, float | None]) -> None:
-        committed, federation = self._committed, self.federation
-        if committed is None or federation is None:
+    def _hold(self, committed: RoundCommitted) -> None:
+        """Takes down what only this moment knows of the round that is being committed."""
+        self._held = {}
+        if self.federation is None:
             return
-        self._committed = None
-        round_, transport = federation.coordinator.round, federation.transport
+        round_, transport = self.federation.coordinator.round, self.federation.transport
         before, self._bytes = self._bytes, (transport.bytes_up, transport.bytes_down)
-        seconds = federation.stopwatch.lap("train")
-        self.tell(
-            {
-                **round_record(committed, central),
-                "asked": len(round_.asked),
-                "dropped": sum(why == "dropout" for why in round_.lost.values()),
-                "refused": sum(why != "dropout" for why in round_.lost.values()),
-                "late": len(round_.missing),
-                "bytes_up": transport.bytes_up - before[0],
-                "bytes_down": transport.bytes_down - before[1],
-                "clients_per_s": len(committed.accepted) / seconds["total"],
-                "eta_s": (self.rounds - committed.round_id) * seconds["total"],
-                "virtual_s": federation.schedule.now(),
-                "seconds": seconds,
-            }
-        )
+        seconds = self.federation.stopwatch.lap("train")
+        self._held = {
+            "asked": len(round_.asked),
+            "dropped": sum(why == "dropout" for why in round_.lost.values()),
+            "refused": sum(why != "dropout" for why in round_.lost.values()),
+            "late": len(round_.missing),
+            "bytes_up": transport.bytes_up - before[0],
+            "bytes_down": transport.bytes_down - before[1],
+            "clients_per_s": len(committed.accepted) / seconds["total"],
+            "eta_s": (self.rounds - committed.round_id) * seconds["total"],
+            "virtual_s": self.federation.schedule.now(),
+            "seconds": seconds,
+        }
+
+    def _tell_round(self, central: Mapping[str, float | None]) -> None:
+        committed, self._committed = self._committed, None
+        if committed is not None:
+            self.tell({**round_record(committed, central), **self._held})
 
 
 def round_record(committed: RoundCommitted, central: Mapping[str, float | None]) -> dict[str, Any]:

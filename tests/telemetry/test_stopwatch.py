@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from fedplat_sim.stopwatch import Stopwatch
+from fedplat.telemetry.stopwatch import Stopwatch
 
 
 def spend(seconds: float) -> None:

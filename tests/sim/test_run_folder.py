@@ -9,10 +9,10 @@ import safetensors.torch
 from small import small
 
 from fedplat.config.build import build
+from fedplat.config.run_folder import RunFolder, create, reopen, unused, write_model
 from fedplat.errors import ConfigError, StorageError
 from fedplat.learning import numerics
 from fedplat.params import tensors_digest
-from fedplat_sim.folder import RunFolder, create, reopen, unused, write_model
 
 SCENARIO = small()
 SETTINGS = {"executor": "auto", "processes": None}

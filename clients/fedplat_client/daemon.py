@@ -1,0 +1,279 @@
+"""The client's daemon: its machine, its stores, its training process, its line to the coordinator.
+
+Everything that it has promised survives it: an offer that it has taken, an update that it has made.
+"""
+
+import asyncio
+import json
+import signal
+import tomllib
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import asdict
+from functools import partial
+from time import monotonic
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from fedplat import __version__
+from fedplat.config import scenario as scenarios
+from fedplat.config.deployment import ClientDeployment
+from fedplat.engine.client import Client
+from fedplat.engine.commands import DropState, KeepState, Send, Work
+from fedplat.engine.events import Acknowledged, ClientEvent, Offered, WorkFinished
+from fedplat.engine.messages import Ack, Offer, Submit
+from fedplat.errors import ConfigError, FedplatError, RoundError, TransportError
+from fedplat.learning import numerics
+from fedplat.runtime.client_states import ClientStates
+from fedplat.runtime.client_work import ClientTask, Failed, work_failed
+from fedplat.runtime.driver import Driver
+from fedplat.storage.files import FileBlobs
+from fedplat.storage.incoming import Incoming
+from fedplat.storage.sqlite import SqliteStore
+from fedplat.transports.grpc.blob_client import BlobClient
+from fedplat.transports.grpc.channel import CHANNEL_OPTIONS, Credentials, require_loopback
+from fedplat.transports.grpc.identity import metadata, name_in
+from fedplat.transports.grpc.session_client import SessionClient
+from fedplat.types import ClientId, Digest
+from fedplat.wire.session import (
+    OLDEST_PROTOCOL,
+    PROTOCOL,
+    Accept,
+    Finished,
+    Frame,
+    Hello,
+    Welcome,
+)
+from fedplat_client.trainer import Limits, Trainer
+
+MAX_BROADCAST_BYTES = 1 << 40
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 15.0  # between attempts to move a blob
+
+Tell = Callable[[dict[str, Any]], None]
+
+
+def serve(deployment: ClientDeployment, tell: Tell) -> Finished:
+    """Runs a client until its federation has ended, or SIGTERM or SIGINT stops it.
+
+    `tell` is told records: {"event": "connected" | "lost" | "offer" | "submitted" | …}.
+    Returns: how the federation ended.  Stopped by a signal, SystemExit.
+
+    Raises: ConfigError, if the deployment can not work; any other FedplatError that the coordinator
+    answers and that no later attempt can change.
+    """
+    numerics.configure()
+    with ExitStack() as stack:
+        return asyncio.run(_Daemon(deployment, tell, stack).run())
+
+
+class _Daemon:
+    """One run of the daemon."""
+
+    def __init__(self, deployment: ClientDeployment, tell: Tell, stack: ExitStack) -> None:
+        self.deployment, self.tell = deployment, tell
+        tls = deployment.tls
+        self.keys = None if tls is None else Credentials(tls.key, tls.certificate, tls.authority)
+        if self.keys is None:
+            require_loopback(deployment.coordinator)
+        self.name = ClientId(deployment.name or name_in(deployment.tls.certificate))  # type: ignore[union-attr]
+        self.metadata = metadata(self.name, plain=self.keys is None)
+        self.store = stack.enter_context(SqliteStore(deployment.folder / "store.sqlite"))
+        self.blobs = FileBlobs(deployment.folder / "blobs")
+        self.incoming = Incoming(self.blobs, deployment.folder / "blobs" / "incoming")
+        self.states = ClientStates(self.store)
+        self.machine = Client(self.name)
+        performers: dict[type[Any], Callable[[Any], None]] = {
+            Work: self._work,
+            Send: self._send,
+            KeepState: lambda command: self._settled(command, self.states.keep),
+            DropState: lambda command: self._settled(command, lambda c, _: self.states.drop(c)),
+        }
+        self.driver = Driver(self.machine, self.store, performers)
+        self.zero_s = monotonic()
+        self.trainer: Trainer | None = None
+        self.data: BlobClient | None = None
+        self.working: asyncio.Task[None] | None = None
+        self.sending: asyncio.Task[None] | None = None
+
+    async def run(self) -> Finished:
+        """As in `serve`."""
+        loop = asyncio.get_running_loop()
+        self.over: asyncio.Future[Finished] = loop.create_future()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, partial(self._end, SystemExit(128 + number)))
+        self.driver.replay()
+        environment = json.dumps(asdict(numerics.environment()), sort_keys=True)
+        hello = Hello(PROTOCOL, OLDEST_PROTOCOL, f"fedplat {__version__}", environment)
+        where = self.deployment.coordinator
+        self.session = SessionClient(self._dial, where, hello, self, self.metadata)
+        talking = asyncio.create_task(self.session.run())
+        ends: set[asyncio.Future[Any]] = {talking, self.over}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        self.session.stop()
+        for task in (self.working, self.sending):
+            if task is not None:
+                task.cancel()
+        with suppress(asyncio.CancelledError):
+            await talking
+        if self.trainer is not None:
+            self.trainer.stop()
+        return self.over.result()
+
+    # ── the session ──────────────────────────────────────────────────────────────────────────────
+
+    def _dial(self) -> grpc.aio.Channel:
+        where = self.deployment.coordinator
+        if self.keys is None:
+            return grpc.aio.insecure_channel(where, options=CHANNEL_OPTIONS)
+        return grpc.aio.secure_channel(where, self.keys.of_client(), options=CHANNEL_OPTIONS)
+
+    def welcomed(self, welcome: Welcome) -> None:
+        """As in `Listener`: from here on the client knows what is trained, and where blobs go."""
+        self.tell({"event": "connected", "coordinator": self.deployment.coordinator})
+        host = self.deployment.coordinator.rpartition(":")[0]
+        self.data = self._data(f"{host}:{welcome.data_port}")
+        if self.trainer is None:
+            scenario = scenarios.parse(tomllib.loads(welcome.scenario), "the scenario")
+            limits = Limits(self.deployment.memory_mb, self.deployment.training_timeout_s)
+            self.trainer = Trainer(self.deployment.folder / "training", scenario, limits)
+            self._do(self.machine.resume(self._now()))
+        elif self.machine.answer is not None:
+            self._do(self.machine.resume(self._now()))  # what was said may have been lost
+
+    def _data(self, where: str) -> BlobClient:
+        if self.keys is None:
+            channel = grpc.insecure_channel(where, options=CHANNEL_OPTIONS)
+        else:
+            credentials = self.keys.of_client()
+            channel = grpc.secure_channel(where, credentials, options=CHANNEL_OPTIONS)
+        return BlobClient(
+            channel,
+            where,
+            metadata=self.metadata,
+            queued=lambda position: self.tell({"event": "queued", "position": position}),
+        )
+
+    def received(self, frame: Frame) -> None:
+        """As in `Listener`."""
+        match frame:
+            case Offer():
+                self._post(Offered(self._now(), frame))
+            case Ack(_, round_id, verdict, detail):
+                self.tell(
+                    {"event": "answered", "round": round_id, "verdict": verdict, "why": detail}
+                )
+                self._post(Acknowledged(self._now(), round_id, verdict))
+            case Finished():
+                if not self.over.done():
+                    self.over.set_result(frame)
+            case _:
+                pass  # what a newer coordinator may say besides
+
+    def lost(self, error: TransportError, again_in_s: float) -> None:
+        """As in `Listener`."""
+        self.tell({"event": "lost", "why": str(error), "again_in_s": round(again_in_s, 2)})
+
+    # ── what the machine asks for ────────────────────────────────────────────────────────────────
+
+    def _post(self, event: ClientEvent) -> None:
+        self.driver.post(event)
+        self.driver.flush()
+
+    def _do(self, commands: list[Any]) -> None:
+        for command in commands:
+            (self._work if isinstance(command, Work) else self._send)(command)
+
+    def _work(self, command: Work) -> None:
+        if self.working is not None:
+            self.working.cancel()
+        self.working = asyncio.create_task(self._train(command.offer))
+        self.working.add_done_callback(self._check)
+
+    async def _train(self, offer: Offer) -> None:
+        self.tell({"event": "offer", "round": offer.round_id, "task": offer.task})
+        self.session.send(Accept(offer.round_id, offer.task))
+        path = await self._fetched(offer.broadcast)
+        state = self.states.get(self.name)
+        task = ClientTask(self.name, offer.round_id, offer.task, offer.broadcast, state)
+        assert self.trainer is not None  # noqa: S101
+        outcome = await self.trainer.do(task, path)
+        if isinstance(outcome, Failed):
+            self._post(work_failed(task, outcome, self._now()))
+            return
+        if outcome.update is not None:
+            self.blobs.put_named({outcome.update: outcome.payload})
+            self.states.stage(self.name, offer.round_id, outcome.state)
+        self._post(
+            WorkFinished(
+                self._now(), offer.round_id, offer.task, outcome.update, outcome.weight,
+                outcome.metrics,
+            )
+        )  # fmt: skip
+
+    def _send(self, command: Send) -> None:
+        if self.sending is not None:
+            self.sending.cancel()
+        self.sending = asyncio.create_task(self._deliver(command))
+        self.sending.add_done_callback(self._check)
+
+    async def _deliver(self, command: Send) -> None:
+        """Uploads what the message names, then says it; until the coordinator has answered."""
+        await asyncio.sleep(command.after_s)
+        message = command.message
+        if isinstance(message, Submit) and message.update is not None:
+            payload = self.blobs.get(message.update)
+            await self._moved(lambda data: data.put(message.update, payload))  # type: ignore[arg-type]
+            self.tell({"event": "submitted", "round": message.round_id, "bytes": len(payload)})
+        self.session.send(message)
+
+    def _settled(self, command: Any, settle: Callable[[ClientId, int], None]) -> None:
+        settle(self.name, command.round_id)
+
+    # ── blobs ────────────────────────────────────────────────────────────────────────────────────
+
+    async def _fetched(self, digest: Digest) -> Any:
+        """The file of a broadcast; fetched first, if it is not here yet."""
+        if not self.blobs.holds(digest):
+            self.blobs.collect(self._wanted())
+            await self._moved(lambda data: data.get(digest, MAX_BROADCAST_BYTES, self.incoming))
+        return self.blobs.path(digest)
+
+    def _wanted(self) -> set[Digest]:
+        """What the last answer names: it may have to be sent again."""
+        answer = self.machine.answer
+        return {answer.update} if isinstance(answer, Submit) and answer.update else set()
+
+    async def _moved(self, move: Callable[[BlobClient], int]) -> None:
+        """Moves a blob; goes on where it was cut, for as long as it takes."""
+        wait_s = FIRST_WAIT_S
+        while True:
+            try:
+                assert self.data is not None  # noqa: S101
+                await asyncio.to_thread(move, self.data)
+                return
+            except FedplatError as error:
+                if not error.retryable:
+                    raise
+                self.tell({"event": "lost", "why": str(error), "again_in_s": wait_s})
+            await asyncio.sleep(wait_s)
+            wait_s = min(LONGEST_WAIT_S, 2 * wait_s)
+
+    # ── the end ──────────────────────────────────────────────────────────────────────────────────
+
+    def _check(self, done: asyncio.Task[None]) -> None:
+        """A failure ends the daemon; a round that went on without this client does not."""
+        if done.cancelled() or (error := done.exception()) is None:
+            return
+        if isinstance(error, FedplatError) and not isinstance(error, ConfigError | RoundError):
+            self.tell({"event": "failed", "why": str(error)})
+            return
+        self._end(error)
+
+    def _end(self, error: BaseException) -> None:
+        if not self.over.done():
+            self.over.set_exception(error)
+
+    def _now(self) -> float:
+        return monotonic() - self.zero_s

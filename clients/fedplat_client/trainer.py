@@ -1,0 +1,136 @@
+"""The client's training process, as the daemon sees it: started, asked, watched, started again."""
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from fedplat import errors
+from fedplat.config.scenario import Scenario
+from fedplat.errors import ConfigError, DivergenceError, TrainingError
+from fedplat.runtime.client_work import ClientTask, Done, Failed, Outcome
+from fedplat.types import Digest, Mean
+from fedplat_client.training import STATE, UPDATE
+
+MAX_LINE_BYTES = 16 << 20
+START_S = 600.0  # how long data and model may take to load
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a training may take; None: as much as there is."""
+
+    memory_mb: int | None = None
+    timeout_s: float | None = None
+
+
+class Trainer:
+    """Keeps one training process, warm from the start; one that dies is started again.
+
+    The process inherits no descriptor but its own line to the daemon.
+    """
+
+    def __init__(self, folder: Path, scenario: Scenario, limits: Limits) -> None:
+        self._folder, self._scenario, self._limits = folder, scenario, limits
+        self._process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+
+    async def start(self) -> None:
+        """Starts the process, if none is there.
+
+        Raises: ConfigError, if it can not make the scenario's parts; TrainingError, if it dies.
+        """
+        if self._process is not None and self._process.poll() is None:
+            return
+        ours, theirs = socket.socketpair()
+        command = [sys.executable, "-m", "fedplat_client.training", str(theirs.fileno())]
+        self._process = subprocess.Popen(  # noqa: S603  our own module
+            [*command, str(self._folder)], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+        )
+        theirs.close()
+        self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=MAX_LINE_BYTES)
+        first = {"scenario": _table(self._scenario), "memory_mb": self._limits.memory_mb}
+        answer = await self._ask(first, START_S, "start")
+        if "error" in answer:
+            raise ConfigError(where="the scenario", reason=answer["text"])
+
+    async def do(self, task: ClientTask, broadcast: Path) -> Outcome:
+        """Does one task on the broadcast in that file."""
+        try:
+            await self.start()
+            state = self._folder / "before.bin"
+            state.write_bytes(task.state)
+            order = {
+                "client": task.client,
+                "round_id": task.round_id,
+                "kind": task.kind,
+                "broadcast": task.broadcast,
+                "path": str(broadcast),
+                "state": str(state) if task.state else "",
+            }
+            answer = await self._ask(order, self._limits.timeout_s, "training")
+        except TrainingError as error:
+            fields = {**error.fields, "round_id": task.round_id, "client": task.client}
+            return Failed(TrainingError(**fields))
+        return self._outcome(answer)
+
+    def stop(self) -> None:
+        """Ends the process at once."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+            self._writer.close()
+
+    async def _ask(
+        self, order: Mapping[str, Any], timeout_s: float | None, stage: str
+    ) -> dict[str, Any]:
+        self._writer.write(json.dumps(order).encode() + b"\n")
+        try:
+            line = await asyncio.wait_for(self._reader.readline(), timeout_s)
+        except TimeoutError:
+            self.stop()
+            reason = f"it took longer than {timeout_s:g} s; raise `training_timeout_s`"
+            raise TrainingError(round_id="?", client="?", stage=stage, reason=reason) from None
+        except ConnectionError:
+            line = b""
+        except asyncio.CancelledError:
+            self.stop()  # what it computes is wanted no more
+            raise
+        if not line:
+            reason = self._how_it_died()
+            raise TrainingError(round_id="?", client="?", stage=stage, reason=reason)
+        return dict(json.loads(line))
+
+    def _how_it_died(self) -> str:
+        process, self._process = self._process, None
+        code = process.wait() if process is not None else None
+        how = f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
+        advice = "signal 9 is usually a lack of memory: see `memory_mb`"
+        return f"the training process ended {how}; {advice}"
+
+    def _outcome(self, answer: Mapping[str, Any]) -> Outcome:
+        if "error" in answer:
+            kind = getattr(errors, answer["error"])
+            if kind is DivergenceError:
+                fields = {**answer["fields"], "step": int(answer["fields"]["step"])}
+                return Failed(DivergenceError(**fields))
+            fields = {"round_id": "?", "client": "?", "stage": "training", "reason": answer["text"]}
+            return Failed(TrainingError(**fields))
+        metrics = {
+            name: Mean(Fraction(total), count) for name, (total, count) in answer["metrics"].items()
+        }
+        payload = (self._folder / UPDATE).read_bytes()
+        state = (self._folder / STATE).read_bytes()
+        update = Digest(answer["update"]) if answer["update"] else None
+        return Done(metrics, payload, update, float(answer["weight"]), state)
+
+
+def _table(scenario: Scenario) -> dict[str, Any]:
+    return dict(scenario.model_dump(mode="json"))

@@ -1,0 +1,110 @@
+"""A deployment: *how* a daemon runs (addresses, keys, folders, limits).  Changes no result."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from fedplat.config.explain import explain
+from fedplat.errors import ConfigError
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+_Deployment = TypeVar("_Deployment", bound="_Frozen")
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class TlsConfig(_Frozen):
+    """PEM files for mutual TLS."""
+
+    key: Path
+    """The private key, readable by nobody else."""
+    certificate: Path
+    """Its certificate; a client's name is the certificate's."""
+    authority: Path
+    """The certificates of the authority that the other side's must be from."""
+
+
+class CoordinatorDeployment(_Frozen):
+    """`server/coordinator.toml`: how a coordinator runs."""
+
+    scenario: Path
+    """The scenario file."""
+    clients: int | None = Field(default=None, ge=1)
+    """Replaces the scenario's number of clients."""
+    run: Path
+    """The run's folder; one that is there is gone on with."""
+    address: str = "localhost:7700"
+    """Where sessions are taken: HOST:PORT; port 0 takes a free one."""
+    data_address: str = "localhost:0"
+    """Where blobs travel: HOST:PORT; clients are told the port."""
+    tls: TlsConfig | None = None
+    """Keys; without them plain text is spoken, on this machine alone."""
+    heartbeat_s: float = Field(default=20.0, gt=0)
+    """How often a client that has nothing else to say says that it is alive."""
+    idle_timeout_s: float = Field(default=120.0, gt=0)
+    """How long a client may be silent before its session is taken for dead."""
+    transfers: int = Field(default=8, ge=1)
+    """How many blobs travel at a time; others wait in a queue."""
+    keep_updates: bool = False
+    """Whether updates are kept after their round, for `fedplat replay`."""
+
+    @model_validator(mode="after")
+    def _beats_in_time(self) -> "CoordinatorDeployment":
+        if self.heartbeat_s * 2 > self.idle_timeout_s:
+            raise ValueError("idle_timeout_s must be at least twice heartbeat_s")
+        return self
+
+
+class ClientDeployment(_Frozen):
+    """`clients/client.toml`: how a client daemon runs."""
+
+    coordinator: str
+    """The coordinator's HOST:PORT."""
+    folder: Path
+    """Where the client keeps its log, its state and what it has not delivered yet."""
+    tls: TlsConfig | None = None
+    """Keys; without them plain text is spoken, with a coordinator on this machine."""
+    name: str | None = Field(default=None, pattern=NAME)
+    """The client's name where there is no certificate to name it."""
+    memory_mb: int | None = Field(default=None, ge=64)
+    """How much memory training may take."""
+    training_timeout_s: float | None = Field(default=None, gt=0)
+    """How long one training may take."""
+
+    @model_validator(mode="after")
+    def _has_a_name(self) -> "ClientDeployment":
+        if (self.tls is None) == (self.name is None):
+            raise ValueError("give either `tls` (whose certificate names the client) or `name`")
+        return self
+
+
+def load(path: Path, kind: type[_Deployment]) -> _Deployment:
+    """Reads a daemon's file; paths inside are relative to it.
+
+    Raises: ConfigError, if it can not be read, is no TOML, or says what `kind` does not know.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(where=str(path), reason=f"can not be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(where=str(path), reason=f"is not TOML: {error}") from error
+    try:
+        found = kind.model_validate(table)
+    except ValidationError as error:
+        reasons = dict.fromkeys(explain(one, kind) for one in error.errors())
+        raise ConfigError(where=str(path), reason="; ".join(reasons)) from error
+    return found.model_validate(_absolute(found.model_dump(), path.resolve().parent))
+
+
+def _absolute(value: Any, folder: Path) -> Any:
+    """Every path made absolute, from the file's own folder."""
+    if isinstance(value, dict):
+        return {key: _absolute(one, folder) for key, one in value.items()}
+    return folder / value if isinstance(value, Path) else value

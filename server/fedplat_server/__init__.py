@@ -1,0 +1,1 @@
+"""The coordinator daemon: the engine behind gRPC, its stores, and the local authority."""

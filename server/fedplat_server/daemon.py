@@ -1,0 +1,278 @@
+"""The coordinator's daemon: opens its stores and its ports, and runs until the federation ends."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from fedplat.config import run_folder as folders
+from fedplat.config import scenario as scenarios
+from fedplat.config.build import Parts, build
+from fedplat.config.deployment import CoordinatorDeployment
+from fedplat.engine.commands import Finish
+from fedplat.engine.events import CoordinatorEvent, RoundCommitted
+from fedplat.engine.journal import decode, encode
+from fedplat.errors import ConfigError, InterruptedRunError
+from fedplat.learning import numerics
+from fedplat.runtime.driver import Driver
+from fedplat.storage.files import FileBlobs
+from fedplat.storage.incoming import Incoming
+from fedplat.storage.sqlite import SqliteStore
+from fedplat.telemetry.metrics_file import MetricsFile
+from fedplat.telemetry.recorder import Recorder
+from fedplat.transports.grpc.blob_server import BlobService
+from fedplat.transports.grpc.channel import SERVER_OPTIONS, Credentials, require_loopback
+from fedplat.transports.grpc.session_server import SessionService
+from fedplat.transports.grpc.slots import Slots
+from fedplat.wire.session import Drain, Finished, Frame
+from fedplat_server.coordination import Coordination, Terms
+from fedplat_server.engine_thread import EngineThread
+
+EXECUTOR = {"executor": "daemons", "numerics": "step"}
+MOST_CALLS = 4096  # sessions and polls at a time
+WAITING_TRANSFERS = 56  # transfers that may hold a thread while they wait for a slot
+LINGER_S = 10.0  # how long the clients have to hear the end
+RETRY_S = 2.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a federation ended: its last round and the digest of its model, and where it listened."""
+
+    rounds: int
+    digest: str
+    run: Path
+
+
+class RealClock:
+    """Seconds since the federation began, whatever the machine's clock does."""
+
+    def __init__(self) -> None:
+        self._zero_s = monotonic()
+
+    def set(self, now_s: float) -> None:
+        """Goes on from a time that an earlier process came to."""
+        self._zero_s = monotonic() - now_s
+
+    def now(self) -> float:
+        """As in `Clock`."""
+        return monotonic() - self._zero_s
+
+
+def serve(
+    deployment: CoordinatorDeployment,
+    subscribers: Sequence[Any] = (),
+    ready: Callable[[str, str], None] = lambda address, data_address: None,
+) -> Outcome:
+    """Runs a coordinator until its federation has ended, or SIGTERM or SIGINT stops it.
+
+    `subscribers` are told the records of the run; `ready` the addresses that are listened on.
+
+    Raises: ConfigError before anything is opened; what the federation failed with;
+    InterruptedRunError, if it was stopped: started again, it goes on.
+    """
+    numerics.configure()
+    overrides = {} if deployment.clients is None else {"clients.count": deployment.clients}
+    parts = build(scenarios.load(deployment.scenario, overrides))
+    with ExitStack() as stack:
+        return asyncio.run(_Daemon(deployment, parts, subscribers, stack).run(ready))
+
+
+class _Daemon:
+    """One run of the daemon."""
+
+    def __init__(
+        self,
+        deployment: CoordinatorDeployment,
+        parts: Parts,
+        subscribers: Sequence[Any],
+        stack: ExitStack,
+    ) -> None:
+        self.deployment, self.parts, self.stack = deployment, parts, stack
+        self.folder = _folder(deployment.run, parts)
+        self.store = stack.enter_context(SqliteStore(self.folder.store))
+        self.blobs = FileBlobs(self.folder.blobs)
+        self.incoming = Incoming(self.blobs, self.folder.blobs / "incoming")
+        self.subscribers = [*subscribers, MetricsFile(self.folder.metrics)]
+        for one in self.subscribers:
+            stack.callback(one.close)
+        self.end: asyncio.Future[Finish | BaseException] | None = None
+
+    async def run(self, ready: Callable[[str, str], None]) -> Outcome:
+        """As in `serve`."""
+        loop = asyncio.get_running_loop()
+        self.loop, self.end = loop, loop.create_future()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._ended, InterruptedRunError(
+                round_id=0, remedy="start it again with the same file: it goes on"
+            ))  # fmt: skip
+        self.data_port = 0
+        engine = EngineThread(self._ended)
+        terms = Terms(
+            self._epoch(),
+            self.deployment.heartbeat_s,
+            self.deployment.idle_timeout_s,
+            lambda: self.data_port,
+        )
+        self.clock = RealClock()
+        work = Coordination(
+            self.parts, self.blobs, engine, self.clock, terms, self._ended,
+            keep_updates=self.deployment.keep_updates,
+        )  # fmt: skip
+        async with AsyncExitStack() as opened:
+            sessions = await self._listen(work, opened, ready)
+            engine.start(*self._driver(work))
+            end = await self.end
+            await self._say_goodbye(sessions, end)
+            engine.stop()
+            work.close()
+        return self._outcome(work, end)
+
+    async def _listen(
+        self, work: Coordination, opened: AsyncExitStack, ready: Callable[[str, str], None]
+    ) -> SessionService:
+        """Opens both ports; they are closed with `opened`."""
+        plain = self.deployment.tls is None
+        sessions = SessionService(work, plain=plain, idle_timeout_s=self.deployment.idle_timeout_s)
+        service = BlobService(
+            self.incoming, self.blobs.get, work.permit, Slots(self.deployment.transfers),
+            plain=plain,
+        )  # fmt: skip
+        threads = self.deployment.transfers + WAITING_TRANSFERS
+        data = grpc.server(
+            ThreadPoolExecutor(threads, "fedplat-blobs"),
+            options=SERVER_OPTIONS,
+            maximum_concurrent_rpcs=threads,
+        )
+        data.add_generic_rpc_handlers((service.handler(),))
+        control = grpc.aio.server(options=SERVER_OPTIONS, maximum_concurrent_rpcs=MOST_CALLS)
+        control.add_generic_rpc_handlers((sessions.handler(),))
+        self.data_port = self._bind(data, self.deployment.data_address)
+        port = self._bind(control, self.deployment.address)
+        data.start()
+        opened.callback(lambda: data.stop(None).wait())
+        await control.start()
+        opened.push_async_callback(control.stop, 1.0)
+        sessions.start()
+        opened.push_async_callback(sessions.stop)
+        work.speak = sessions.send
+        host = self.deployment.address.rpartition(":")[0]
+        ready(f"{host}:{port}", f"{host}:{self.data_port}")
+        return sessions
+
+    def _bind(self, server: Any, address: str) -> int:
+        tls = self.deployment.tls
+        try:
+            if tls is None:
+                require_loopback(address)
+                return int(server.add_insecure_port(address))
+            keys = Credentials(tls.key, tls.certificate, tls.authority).of_server()
+            return int(server.add_secure_port(address, keys))
+        except RuntimeError as error:
+            reason = "can not be listened on: the port is in use, or the address is not of this "
+            raise ConfigError(where=address, reason=f"{reason}machine; choose another") from error
+
+    def _driver(self, work: Coordination) -> tuple[Driver, Callable[[], None]]:
+        """The driver, and what is done first in its thread."""
+        recorder = Recorder(self._tell, self.parts.plan.rounds, self.parts.plan.evaluates, work)
+        events = self.stack.enter_context(self.folder.events.open("wb"))
+
+        def written(event: CoordinatorEvent) -> None:
+            events.write(encode(event) + b"\n")
+            events.flush()
+
+        def tidied(event: CoordinatorEvent) -> None:
+            if isinstance(event, RoundCommitted):
+                work.tidy(event)
+
+        driver = Driver(
+            work.coordinator, self.store, work.performers,
+            observers=(written, recorder.on, tidied),
+        )  # fmt: skip
+
+        def begin() -> None:
+            for entry in self.store.read():
+                events.write(entry + b"\n")
+            events.flush()
+            if driver.replay() == 0:
+                driver.post(work.server.initialise(self.clock.now()))
+                return
+            self.clock.set(work.coordinator.now_s)
+            self._catch_up(recorder)
+            driver.resume(self.clock.now())
+
+        return driver, begin
+
+    def _catch_up(self, recorder: Recorder) -> None:
+        """Tells what the log has and the records do not."""
+        told: set[int] = set()
+        for one in self.subscribers:
+            if isinstance(one, MetricsFile):
+                kept = one.keep(lambda record: record["event"] in ("started", "round"))
+                told = {record["round"] for record in kept if record["event"] == "round"}
+        recorder.catch_up([decode(entry) for entry in self.store.read()], told)
+
+    def _tell(self, record: Any) -> None:
+        for one in self.subscribers:
+            one.on(record)
+
+    def _epoch(self) -> int:
+        """How often this run's coordinator has been started, this time included."""
+        epoch = int.from_bytes(self.store.get("epoch") or b"", "little") + 1
+        self.store.put({"epoch": epoch.to_bytes(8, "little")})
+        return epoch
+
+    def _ended(self, end: Finish | BaseException) -> None:
+        """The federation is over, or the daemon must stop.  From any thread."""
+
+        def settle() -> None:
+            if self.end is not None and not self.end.done():
+                self.end.set_result(end)
+
+        self.loop.call_soon_threadsafe(settle)
+
+    async def _say_goodbye(self, sessions: SessionService, end: Finish | BaseException) -> None:
+        match end:
+            case Finish(round_id, _, _, model):
+                word: Frame = Finished(round_id, model)
+            case InterruptedRunError() | KeyboardInterrupt():
+                word = Drain("the coordinator was stopped", RETRY_S)
+            case _:
+                word = Finished(0, None, str(end))
+        for client in sessions.connected:
+            sessions.send(client, word)
+        deadline_s = monotonic() + LINGER_S
+        while sessions.connected and monotonic() < deadline_s and isinstance(word, Finished):
+            await asyncio.sleep(0.02)
+
+    def _outcome(self, work: Coordination, end: Finish | BaseException) -> Outcome:
+        if isinstance(end, InterruptedRunError):
+            last = work.coordinator.last.round_id
+            raise InterruptedRunError(round_id=last, remedy=end.fields["remedy"])
+        if isinstance(end, BaseException):
+            raise end
+        params = work.server.cargo.decode_broadcast(self.blobs.get(end.broadcast))[0]
+        folders.write_model(self.folder.model, params)
+        return Outcome(end.round_id, str(end.model), self.folder.path)
+
+
+def _folder(path: Path, parts: Parts) -> folders.RunFolder:
+    """The run's folder, made or gone on with.
+
+    Raises: ConfigError, if another scenario was begun in it.
+    """
+    if not path.exists() or not any(path.iterdir()):
+        return folders.create(path, parts.scenario, numerics.environment(), EXECUTOR)
+    folder, scenario, _ = folders.reopen(path)
+    if scenario.digest() != parts.scenario.digest():
+        reason = "holds a run of another scenario; give another `run` folder, or that scenario"
+        raise ConfigError(where=str(path), reason=reason)
+    return folder
