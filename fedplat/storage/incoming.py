@@ -103,7 +103,7 @@ class Receiving:
         if self.offset > size_bytes:  # another blob's bytes, or a file that somebody changed
             self._file.truncate(0)
             self.offset = 0
-        self._hash = _Hash()
+        self._hash = PieceHash()
         for piece in _pieces(part, self.offset):
             self._hash.update(piece)
 
@@ -147,7 +147,7 @@ class Receiving:
         self._incoming.adopt(self._digest, self._part)
 
 
-class _Hash:
+class PieceHash:
     """SHA-256 over pieces, computed in a thread: hashlib lets other threads run meanwhile."""
 
     def __init__(self) -> None:

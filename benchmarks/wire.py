@@ -1,0 +1,122 @@
+"""How fast blobs travel over gRPC, beside a bare gRPC stream, hashing alone and Flower's messages.
+
+python -m benchmarks.wire [--quick] [--json FILE]
+
+Loopback, plain text; one process sends, another receives.  The blobs lie in a temporary folder.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks.figures import ROOT, Report, median_ratio
+from benchmarks.peers import environments
+from benchmarks.transport import cut, throughput
+
+CODE = (
+    "benchmarks/peers/run_flower_message.py",
+    "benchmarks/transport",
+    "benchmarks/wire.py",
+    "fedplat/storage",
+    "fedplat/transports",
+    "fedplat/wire",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured."""
+
+    size_bytes: int
+    repeats: int
+    peer_repeats: int
+
+
+QUICK = Plan(200_000_000, 5, 3)
+FULL = Plan(1_000_000_000, 7, 3)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures, prints the tables, writes the JSON; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.wire")
+    parser.add_argument("--quick", action="store_true", help="a fifth of the bytes")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args(arguments)
+    plan = QUICK if args.quick else FULL
+    report = Report("wire", {"quick": args.quick, **asdict(plan)}, CODE)
+    with tempfile.TemporaryDirectory() as folder:
+        large_blobs(plan, report, Path(folder))
+        cut_uploads(plan, report, Path(folder))
+    report.finish(args.json)
+    return 0
+
+
+def large_blobs(plan: Plan, report: Report, folder: Path) -> None:
+    """Our data plane in three forms beside its floors and beside Flower."""
+    seconds = throughput.measure(plan.size_bytes, plan.repeats, folder)
+    flower = _flower(plan, report)
+    for arm, runs in {**seconds, **({"flower, no network": flower} if flower else {})}.items():
+        median = statistics.median(runs)
+        report.row(
+            arm=arm, seconds=median, gb_per_s=plan.size_bytes / median / 1e9, runs=len(runs)
+        )
+    size = f"{plan.size_bytes / 1e9:g} GB over loopback"
+    turns = f"median of {plan.repeats} turns, {size}"
+    report.figure(
+        "wire.vs_raw_grpc",
+        median_ratio(seconds["raw"], seconds["discard"]),
+        "ratio",
+        at_least=0.8,
+        how=f"{turns}; a bare stream of the same frames over our service that counts bytes",
+    )
+    report.figure(
+        "wire.durable_vs_hash",
+        median_ratio(seconds[throughput.HASH_ALONE], seconds["durable"]),
+        "ratio",
+        at_least=0.8,
+        how=f"{turns}; SHA-256 alone over an upload that is sent, hashed, written and flushed",
+    )
+    best = statistics.median(flower) / statistics.median(seconds["hash"]) if flower else None
+    report.figure(
+        "wire.speedup_vs_flower",
+        best,
+        "ratio",
+        at_least=4,
+        how="Flower's record to objects to record, its processor time without a network, over "
+        f"ours sent and hashed; {turns}",
+    )
+
+
+def _flower(plan: Plan, report: Report) -> list[float]:
+    try:
+        python = environments.interpreter(environments.BY_NAME["flower"])
+    except environments.MissingPeerError as error:
+        report.row(arm=f"flower: {error}")
+        return []
+    script = ROOT / "benchmarks" / "peers" / "run_flower_message.py"
+    command = [python, script, str(plan.size_bytes), str(plan.peer_repeats)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+    return list(json.loads(done.stdout)["seconds"])
+
+
+def cut_uploads(plan: Plan, report: Report, folder: Path) -> None:
+    """An upload whose receiver dies at 90 %, and its second half."""
+    extra, kept = cut.extra_frames(plan.size_bytes, 0.9, folder / "cut")
+    report.figure(
+        "wire.resume_extra_frames",
+        extra,
+        "frames",
+        at_most=1,
+        how=f"frames of 1 MiB sent again after the receiving process was killed at 90 % of "
+        f"{plan.size_bytes / 1e9:g} GB, {kept} bytes of which it had kept",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
