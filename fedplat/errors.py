@@ -16,6 +16,7 @@
     │   ├── CorruptPayloadError the only thing that a decoder may raise
     │   ├── StaleRoundError     a message for a round that is not open FAILED_PRECONDITION
     │   └── UnknownClientError  a client that this round did not ask   PERMISSION_DENIED
+    ├── VerificationError       what was kept does not agree with itself FAILED_PRECONDITION exit 5
     ├── UnauthenticatedError    a caller that can not show who it is   UNAUTHENTICATED      exit 4
     └── InterruptedRunError     stopped by the operator, can resume    CANCELLED            exit 130
         └── InterruptedSweepError
@@ -164,6 +165,14 @@ class UnknownClientError(ProtocolError):
 
     template = "client {client} was not asked in round {round_id}"
     grpc_status = "PERMISSION_DENIED"
+
+
+class VerificationError(FedplatError):
+    """What was computed again, or checked, is not what was kept."""
+
+    template = "{where}: {reason}"
+    exit_code = 5
+    grpc_status = "FAILED_PRECONDITION"
 
 
 class UnauthenticatedError(FedplatError):

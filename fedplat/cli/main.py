@@ -8,6 +8,7 @@ import sys
 import typer
 
 from fedplat.cli import config, data, sim
+from fedplat.cli.replay import replay
 from fedplat.cli.report import report
 from fedplat.errors import FedplatError
 
@@ -23,6 +24,7 @@ cli.add_typer(sim.app, name="sim")
 cli.add_typer(data.app, name="data")
 cli.add_typer(config.app, name="config")
 cli.command()(report)
+cli.command()(replay)
 
 
 @cli.callback(invoke_without_command=True)

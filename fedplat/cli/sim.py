@@ -49,6 +49,9 @@ def run(
     memory: Annotated[
         bool, typer.Option("--memory", help="Keep everything in memory; leaves no folder.")
     ] = False,
+    keep_updates: Annotated[
+        bool, typer.Option("--keep-updates", help="Keep every update, for `fedplat replay`.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run SCENARIO in one process, over the engine that the daemons run.
@@ -71,6 +74,7 @@ def run(
             overrides=overrides,
             executor=executor,
             processes=processes,
+            keep_updates=keep_updates,
             as_json=as_json,
         )
     )

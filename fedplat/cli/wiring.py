@@ -25,6 +25,7 @@ class Run:
     overrides: Mapping[str, Any]
     executor: str
     processes: int | None
+    keep_updates: bool
     as_json: bool
 
 
@@ -35,11 +36,15 @@ def start(flags: Run) -> None:
     """
     if (flags.scenario is None) == (flags.resume is None):
         raise ConfigError(where="fedplat sim run", reason="give either a SCENARIO or --resume RUN")
+    if flags.memory and flags.keep_updates:
+        reason = "keeps updates in the run's folder, which --memory does not make: leave out one"
+        raise ConfigError(where="--keep-updates", reason=reason)
     if flags.memory and flags.folder is not None:
         raise ConfigError(where="--memory", reason="leaves no folder: leave out --run, or this")
     if flags.resume is not None:
         if flags.overrides or flags.memory or flags.folder is not None:
-            reason = "a run goes on as it began: only --executor and --processes may change"
+            reason = "a run goes on as it began: "
+            reason += "only --executor, --processes and --keep-updates may change"
             raise ConfigError(where="--resume", reason=reason)
         _, scenario, _ = folders.reopen(flags.resume)
     else:
@@ -52,5 +57,6 @@ def start(flags: Run) -> None:
         processes=flags.processes,
         folder=folder,
         resume=flags.resume is not None,
+        keep_updates=flags.keep_updates,
     )
     run(scenario, options, [for_terminal(flags.as_json)])
