@@ -87,8 +87,8 @@ class _Daemon:
         performers: dict[type[Any], Callable[[Any], None]] = {
             Work: self._work,
             Send: self._send,
-            KeepState: lambda command: self._settled(command, self.states.keep),
-            DropState: lambda command: self._settled(command, lambda c, _: self.states.drop(c)),
+            KeepState: lambda command: self.states.keep(self.name, command.round_id),
+            DropState: lambda command: self.states.drop(self.name, command.round_id),
         }
         self.driver = Driver(self.machine, self.store, performers)
         self.zero_s = monotonic()
@@ -228,15 +228,13 @@ class _Daemon:
             self.tell({"event": "submitted", "round": message.round_id, "bytes": len(payload)})
         self.session.send(message)
 
-    def _settled(self, command: Any, settle: Callable[[ClientId, int], None]) -> None:
-        settle(self.name, command.round_id)
-
     # ── blobs ────────────────────────────────────────────────────────────────────────────────────
 
     async def _fetched(self, digest: Digest) -> Any:
         """The file of a broadcast; fetched first, if it is not here yet."""
         if not self.blobs.holds(digest):
             self.blobs.collect(self._wanted())
+            self.incoming.collect({digest})
             await self._moved(lambda data: data.get(digest, MAX_BROADCAST_BYTES, self.incoming))
         return self.blobs.path(digest)
 

@@ -20,6 +20,7 @@ class Client:
     name: ClientId
     offer: Offer | None = None
     answer: Submit | Decline | None = None
+    settled: bool = False
 
     def handle(self, event: ClientEvent) -> list[ClientCommand]:
         """Advances the machine by one event; returns what is to be done, in order."""
@@ -31,20 +32,21 @@ class Client:
             case WorkFailed(_, round_id, task, reason, detail, step):
                 return self._answer(Decline(self.name, round_id, task, reason, detail, step))
             case Acknowledged(_, round_id, verdict):
+                self.settled |= self.answer is not None and self.answer.round_id == round_id
                 return [KeepState(round_id) if verdict == "accepted" else DropState(round_id)]
             case _:
                 assert_never(event)
 
     def resume(self, time_s: float) -> list[ClientCommand]:
         """What is outstanding, after the log was folded again: the work, or its answer."""
-        if self.offer is None:
+        if self.offer is None or self.settled:
             return []
         return [Work(self.offer)] if self.answer is None else [Send(self.answer)]
 
     def _offered(self, offer: Offer) -> list[ClientCommand]:
         if self.offer == offer:
             return [] if self.answer is None else [Send(self.answer)]
-        self.offer, self.answer = offer, None
+        self.offer, self.answer, self.settled = offer, None, False
         if offer.dropout:
             return self._answer(Decline(self.name, offer.round_id, offer.task, "dropout"))
         return [Work(offer)]

@@ -21,14 +21,21 @@ class ClientStates:
 
     def keep(self, client: ClientId, round_id: int) -> None:
         """The update of that round counts: the state that came with it takes effect."""
-        staged = self._states.get(_staged(client))
-        if staged is not None and int.from_bytes(staged[:8], "little") == round_id:
-            self._states.put({kept(client): staged[8:], _staged(client): None})
+        staged = self._waiting(client, round_id)
+        if staged is not None:
+            self._states.put({kept(client): staged, _staged(client): None})
 
-    def drop(self, client: ClientId) -> None:
-        """The update does not count: forgets the state that came with it."""
-        if self._states.get(_staged(client)) is not None:
+    def drop(self, client: ClientId, round_id: int) -> None:
+        """The update of that round does not count: forgets the state that came with it."""
+        if self._waiting(client, round_id) is not None:
             self._states.put({_staged(client): None})
+
+    def _waiting(self, client: ClientId, round_id: int) -> bytes | None:
+        """The state that waits, if it is of this round: answers may come late, and twice."""
+        staged = self._states.get(_staged(client))
+        if staged is None or int.from_bytes(staged[:8], "little") != round_id:
+            return None
+        return staged[8:]
 
 
 def kept(client: ClientId) -> str:

@@ -57,11 +57,17 @@ class Clients:
                 due_s = self.schedule.now() + after_s
                 self.schedule.at(due_s, lambda: self.answer(message, payload))  # type: ignore[arg-type]
             case KeepState(round_id):
-                self._updates.pop(client, None)
+                self._forget(client, round_id)
                 self.states.keep(client, round_id)
-            case DropState():
-                self._updates.pop(client, None)
-                self.states.drop(client)
+            case DropState(round_id):
+                self._forget(client, round_id)
+                self.states.drop(client, round_id)
+
+    def _forget(self, client: ClientId, round_id: int) -> None:
+        """Lets an update go that was answered; a newer one stays."""
+        offer = self.machines[client].offer
+        if offer is None or offer.round_id == round_id:
+            self._updates.pop(client, None)
 
     def _work(self, offer: Offer) -> None:
         state = self.states.get(offer.client)

@@ -1,5 +1,7 @@
 """The client's machine: an offer is worked on once, however often it comes."""
 
+from dataclasses import replace
+
 from fedplat.engine.client import Client
 from fedplat.engine.commands import DropState, KeepState, Send, Work
 from fedplat.engine.events import Acknowledged, Offered, WorkFailed, WorkFinished
@@ -58,3 +60,25 @@ def test_state_takes_effect_only_when_the_update_was_accepted():
     assert client.handle(Acknowledged(1.0, 5, "accepted")) == [KeepState(5)]
     assert client.handle(Acknowledged(1.0, 5, "late")) == [DropState(5)]
     assert client.handle(Acknowledged(1.0, 5, "refused")) == [DropState(5)]
+
+
+def test_a_machine_that_starts_again_works_on_its_offer_or_says_its_answer_again():
+    machine = Client(ME)
+    assert machine.resume(0.0) == []
+    machine.handle(Offered(0.0, OFFER))
+    assert machine.resume(1.0) == [Work(OFFER)]
+    [said] = machine.handle(DONE)
+    assert [one.message for one in machine.resume(2.0)] == [said.message]
+
+
+def test_what_was_answered_is_not_said_again_and_a_new_offer_is():
+    machine = Client(ME)
+    machine.handle(Offered(0.0, OFFER))
+    machine.handle(DONE)
+    machine.handle(Acknowledged(2.0, OFFER.round_id + 7, "late"))  # another round's
+    assert machine.resume(2.0)
+    machine.handle(Acknowledged(2.0, OFFER.round_id, "accepted"))
+    assert machine.resume(3.0) == []
+    following = replace(OFFER, round_id=OFFER.round_id + 1)
+    machine.handle(Offered(4.0, following))
+    assert machine.resume(4.0) == [Work(following)]
