@@ -7,6 +7,7 @@
     ├── RoundError              the round can not finish               ABORTED              exit 3
     │   ├── QuorumError         fewer updates than the scenario's quorum
     │   ├── DivergenceError     a loss or an update is not finite
+    │   ├── AbortedError        the operator ended the federation
     │   ├── FailedCellsError    runs of a sweep came to no result
     │   └── TrainingError       the user's own training code failed
     ├── TransportError          (retryable)                            UNAVAILABLE          exit 6
@@ -99,6 +100,12 @@ class DivergenceError(RoundError):
         "learning rate, set `training.clip_norm`, or continue without such clients by "
         '`on_divergence = "drop_client"`'
     )
+
+
+class AbortedError(RoundError):
+    """The operator ended the federation before its last round."""
+
+    template = "round {round_id}: aborted by the operator ({reason}); what was committed is kept"
 
 
 class TrainingError(RoundError):

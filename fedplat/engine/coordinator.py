@@ -2,6 +2,7 @@
 
 idle ─Initialised→ collecting ─enough│nobody missing│DeadlinePassed→ aggregating ─Aggregated→
 committing ─RoundCommitted→ [surveying ─EvaluationReceived…→] collecting … → finished;  any → failed
+A federation that the operator paused stands in `paused` where it would open a round.
 
 A committed model is evaluated beside all this, while the next round goes on; the next commit, and
 the end, wait for it.
@@ -22,6 +23,7 @@ from fedplat.engine.commands import (
     SetDeadline,
 )
 from fedplat.engine.events import (
+    AbortRequested,
     Aggregated,
     ClientDeclined,
     CoordinatorEvent,
@@ -29,6 +31,9 @@ from fedplat.engine.events import (
     Evaluated,
     EvaluationReceived,
     Initialised,
+    OperatorEvent,
+    PauseRequested,
+    ResumeRequested,
     RoundCommitted,
     UpdateReceived,
 )
@@ -41,13 +46,7 @@ from fedplat.errors import DivergenceError, FedplatError, QuorumError, RoundErro
 from fedplat.types import ClientId, Digest, Metrics, merge
 
 Phase = Literal[
-    "idle",
-    "collecting",
-    "aggregating",
-    "committing",
-    "surveying",
-    "finished",
-    "failed",
+    "idle", "collecting", "aggregating", "committing", "surveying", "paused", "finished", "failed"
 ]
 Commands = list[CoordinatorCommand]
 
@@ -77,6 +76,7 @@ class Coordinator:
     best: Validated | None = None
     not_better: int = 0
     failure: FedplatError | None = None
+    paused: bool = False
 
     def handle(self, event: CoordinatorEvent) -> Commands:
         """Advances the machine by one event; returns what is to be done, in order."""
@@ -101,6 +101,8 @@ class Coordinator:
                 return self._committed(event)
             case Evaluated():
                 return self._evaluated(event)
+            case PauseRequested() | ResumeRequested() | AbortRequested():
+                return self._operated(event)
             case _:
                 assert_never(event)
 
@@ -119,7 +121,7 @@ class Coordinator:
 
     def _outstanding(self) -> Commands:
         match self.phase:
-            case "idle" | "failed":
+            case "idle" | "paused" | "failed":
                 return [] if self.failure is None else [Fail(self.failure)]
             case "collecting":
                 return self._offers()
@@ -158,6 +160,9 @@ class Coordinator:
         return self._open()
 
     def _open(self) -> Commands:
+        if self.paused:
+            self.phase = "paused"
+            return []
         round_id = self.round.round_id + 1
         selected = self.plan.select(round_id, self.now_s)
         self.phase = "collecting"
@@ -363,6 +368,14 @@ class Coordinator:
         if self.plan.keep_best and best is not None:
             return Finish(last, best.round_id, best.broadcast, best.model)
         return Finish(last, last, self.broadcast, self.model)
+
+    def _operated(self, event: OperatorEvent) -> Commands:
+        if self.phase in ("finished", "failed"):
+            return []
+        if isinstance(event, AbortRequested):
+            return self._fail(event.failure(self.round.round_id))
+        self.paused = isinstance(event, PauseRequested)
+        return self._open() if self.phase == "paused" and not self.paused else []
 
     def _fail(self, error: FedplatError) -> Commands:
         self.phase, self.failure = "failed", error

@@ -6,6 +6,7 @@ The coordinator's events are its log: its state is a fold over them, and nothing
 from dataclasses import dataclass, field
 
 from fedplat.engine.messages import DeclineReason, Offer, Task, Verdict
+from fedplat.errors import AbortedError
 from fedplat.types import ClientId, Digest, Metrics
 
 
@@ -101,6 +102,33 @@ class Evaluated:
     metrics: Metrics
 
 
+@dataclass(frozen=True, slots=True)
+class PauseRequested:
+    """The operator wants no further round to be opened; the open one goes on to its commit."""
+
+    time_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRequested:
+    """The operator lets a paused federation go on."""
+
+    time_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class AbortRequested:
+    """The operator ends the federation, without a result; what was committed is kept."""
+
+    time_s: float
+    reason: str
+
+    def failure(self, round_id: int) -> AbortedError:
+        """What the federation has failed with, during this round."""
+        return AbortedError(round_id=round_id, reason=self.reason)
+
+
+OperatorEvent = PauseRequested | ResumeRequested | AbortRequested
 CoordinatorEvent = (
     Initialised
     | UpdateReceived
@@ -110,6 +138,7 @@ CoordinatorEvent = (
     | Aggregated
     | RoundCommitted
     | Evaluated
+    | OperatorEvent
 )
 
 

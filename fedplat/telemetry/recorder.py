@@ -6,11 +6,14 @@ from typing import Any, Protocol
 
 from fedplat.engine.coordinator import Coordinator
 from fedplat.engine.events import (
+    AbortRequested,
     ClientDeclined,
     CoordinatorEvent,
     Evaluated,
     EvaluationReceived,
     Initialised,
+    PauseRequested,
+    ResumeRequested,
     RoundCommitted,
 )
 from fedplat.telemetry.stopwatch import Stopwatch
@@ -118,7 +121,7 @@ class Recorder:
             case Evaluated(_, round_id, metrics):
                 self.central[round_id] = readable(metrics)  # empty, if no model here is whole
                 self._tell_round(self.central[round_id])
-            case Initialised():
+            case Initialised() | PauseRequested() | ResumeRequested() | AbortRequested():
                 pass
             case _ if self._committed is None:  # a round is told before what its clients found
                 self.settle()
