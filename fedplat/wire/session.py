@@ -17,6 +17,7 @@ PROTOCOL = 1  # the newest version that this software speaks
 OLDEST_PROTOCOL = 1
 MAX_FRAME_BYTES = convert.MAX_MESSAGE_BYTES + 1024
 MAX_FRAMES = 64  # in a poll
+MAX_SESSION_NAME = 64  # characters
 _Poll = TypeVar("_Poll", pb.PollRequest, pb.PollReply)
 
 
@@ -93,6 +94,20 @@ class Finished:
 
 
 Frame = Message | Hello | Welcome | Heartbeat | Progress | Accept | Cancel | Drain | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """What a client says, and what it asks, where streams are cut.
+
+    `heard` frames of `session` have come to it; it waits `wait_s` for the next, unless it leaves.
+    """
+
+    frames: tuple[Frame, ...]
+    wait_s: float
+    session: str
+    heard: int = 0
+    last: bool = False
 
 
 def encode(frame: Frame) -> bytes:
@@ -178,19 +193,27 @@ def from_proto(frame: pb.Frame) -> Frame:
             raise CorruptPayloadError(reason="a frame that this version does not know")
 
 
-def encode_poll(frames: list[Frame], wait_s: float) -> bytes:
-    """A client's poll: what it has to say, and how long it waits for an answer."""
-    request = pb.PollRequest(frames=[to_proto(frame) for frame in frames], wait_s=wait_s)
-    return request.SerializeToString(deterministic=True)
+def encode_poll(poll: Poll) -> bytes:
+    """The protobuf bytes of a poll."""
+    return pb.PollRequest(
+        frames=[to_proto(frame) for frame in poll.frames],
+        wait_s=poll.wait_s,
+        session=poll.session,
+        heard=poll.heard,
+        last=poll.last,
+    ).SerializeToString(deterministic=True)
 
 
-def decode_poll(payload: bytes) -> tuple[list[Frame], float]:
+def decode_poll(payload: bytes) -> Poll:
     """Raises: CorruptPayloadError, and nothing else, whatever the bytes are."""
-    request = _parsed(pb.PollRequest, payload)
-    return _frames(request.frames), _seconds(request.wait_s)
+    one = _parsed(pb.PollRequest, payload)
+    if not 1 <= len(one.session) <= MAX_SESSION_NAME:
+        raise CorruptPayloadError(reason=f"a session's name of {len(one.session)} characters")
+    frames = tuple(_frames(one.frames))
+    return Poll(frames, _seconds(one.wait_s), one.session, one.heard, one.last)
 
 
-def encode_poll_reply(frames: list[Frame]) -> bytes:
+def encode_poll_reply(frames: Sequence[Frame]) -> bytes:
     """The coordinator's answer to a poll."""
     reply = pb.PollReply(frames=[to_proto(frame) for frame in frames])
     return reply.SerializeToString(deterministic=True)
@@ -214,6 +237,21 @@ def negotiated(hello: Hello) -> int:
         reason += f"{OLDEST_PROTOCOL} to {PROTOCOL}: update the {older}"
         raise ProtocolError(reason=reason)
     return version
+
+
+def agreed(welcome: Welcome) -> int:
+    """The version that the coordinator chose.
+
+    Raises: ProtocolError, if this software does not speak it, with what to update.
+    """
+    if not OLDEST_PROTOCOL <= welcome.protocol <= PROTOCOL:
+        older = "client" if welcome.protocol > PROTOCOL else "coordinator"
+        reason = (
+            f"the coordinator chose the protocol version {welcome.protocol}, the client speaks "
+        )
+        reason += f"{OLDEST_PROTOCOL} to {PROTOCOL}: update the {older}"
+        raise ProtocolError(reason=reason)
+    return welcome.protocol
 
 
 def _parsed(kind: type[_Poll], payload: bytes) -> _Poll:

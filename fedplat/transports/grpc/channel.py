@@ -34,6 +34,7 @@ SERVER_OPTIONS: Options = [
     *_COMMON,
     ("grpc.so_reuseport", 0),  # two servers can not share a port unnoticed
     ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
+    ("grpc.keepalive_time_ms", KEEPALIVE_MS),  # a line that was cut silently is noticed here too
 ]
 
 

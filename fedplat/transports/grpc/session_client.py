@@ -1,8 +1,11 @@
 """A client's end of the control plane: it dials out, says hello, and dials again when it is cut."""
 
 import asyncio
+import math
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from time import monotonic
 from typing import Any, Protocol
 
 import grpc
@@ -17,6 +20,33 @@ from fedplat.wire.session import Drain, Frame, Heartbeat, Hello, Welcome
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 30.0
 Metadata = tuple[tuple[str, str], ...]
 Dial = Callable[[], grpc.aio.Channel]
+Outgoing = asyncio.Queue[Frame | None]  # None: the client leaves
+
+
+class Line(Protocol):
+    """Says what comes out of `outgoing`, until it is None, and yields what the coordinator says."""
+
+    def __call__(
+        self, channel: grpc.aio.Channel, outgoing: Outgoing, metadata: Metadata, /
+    ) -> AsyncGenerator[Frame, None]: ...
+
+
+async def stream(
+    channel: grpc.aio.Channel, outgoing: Outgoing, metadata: Metadata
+) -> AsyncGenerator[Frame, None]:
+    """A line that is one stream in either direction."""
+    method: Any = channel.stream_stream(f"/{SERVICE}/Session")
+    call = method(_payloads(outgoing), metadata=metadata)
+    try:
+        async for payload in call:
+            yield wire.decode(payload)
+    finally:
+        call.cancel()
+
+
+async def _payloads(outgoing: Outgoing) -> AsyncIterator[bytes]:
+    while (frame := await outgoing.get()) is not None:
+        yield wire.encode(frame)
 
 
 class Listener(Protocol):
@@ -31,21 +61,42 @@ class Listener(Protocol):
         """The session was cut, or none came about; the next attempt follows."""
 
 
+class Unexplained(Protocol):
+    """Says why no connection comes about, if no later attempt can change it.  May take seconds."""
+
+    def __call__(self) -> FedplatError | None: ...
+
+
+def unexplained() -> None:
+    """Where nothing more can be found out."""
+
+
 class SessionClient:
     """Holds a session with the coordinator for as long as `run` runs.
 
+    `line` says how frames travel: `stream`, or `poll_client.poll` where streams are cut.
     Waits between attempts twice as long each time, from 0.1 to 30 s, drawn between half and whole,
-    so that a thousand clients do not come back in one moment.
+    so that a thousand clients do not come back in one moment; once a session has lasted longer than
+    the wait before it, the next wait is short again.
     """
 
     def __init__(
-        self, dial: Dial, where: str, hello: Hello, listener: Listener, metadata: Metadata = ()
+        self,
+        dial: Dial,
+        where: str,
+        hello: Hello,
+        listener: Listener,
+        metadata: Metadata = (),
+        *,
+        line: Line = stream,
+        explain: Unexplained = unexplained,
     ) -> None:
         self._dial, self._where, self._hello = dial, where, hello
         self._listener, self._metadata = listener, metadata
-        self._outbox: asyncio.Queue[Frame | None] | None = None
+        self._line, self._explain = line, explain
+        self._outbox: Outgoing | None = None
         self._stopped = asyncio.Event()
-        self._attempt = 0
+        self._attempt, self._waited_s, self._begun_s = 0, 0.0, 0.0
 
     def send(self, frame: Frame) -> None:
         """Says something in the present session; without one it is not said (see `welcomed`)."""
@@ -64,18 +115,19 @@ class SessionClient:
         Raises: FedplatError, if the coordinator's answer is that no later attempt can succeed.
         """
         while not self._stopped.is_set():
-            pause_s: float | None = None
+            drain: Drain | None = None
+            self._begun_s = math.inf
+            why = "the coordinator ended the session"
             try:
                 async with self._dial() as channel:
-                    pause_s = await self._one(channel)
-                error = TransportError(reason=f"{self._where}: the coordinator ended the session")
+                    drain = await self._one(channel)
+                error = TransportError(reason=f"{self._where}: {drain.reason if drain else why}")
             except grpc.aio.AioRpcError as call:
                 error = self._transient(status.error_of(call, self._where))
+                await self._refuse_if_hopeless()
             if self._stopped.is_set():
                 return
-            if pause_s is None:
-                pause_s = _jittered(min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**self._attempt))
-            self._attempt = min(self._attempt + 1, 16)
+            pause_s = self._backoff() if drain is None else _later(drain.retry_after_s)
             self._listener.lost(error, pause_s)
             await self._sleep(pause_s)
 
@@ -87,35 +139,45 @@ class SessionClient:
             return TransportError(reason=f"{self._where}: {error}")
         raise error
 
-    async def _one(self, channel: grpc.aio.Channel) -> float | None:
-        """One session, from hello to its end; how long the coordinator asked to stay away."""
-        outbox: asyncio.Queue[Frame | None] = asyncio.Queue()
+    async def _refuse_if_hopeless(self) -> None:
+        """Raises: FedplatError, if no session came about for a reason that will stay."""
+        if self._begun_s == math.inf and not self._stopped.is_set():
+            refusal = await asyncio.to_thread(self._explain)
+            if refusal is not None:
+                raise refusal
+
+    def _backoff(self) -> float:
+        if monotonic() - self._begun_s > self._waited_s:
+            self._attempt = 0
+        self._waited_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**self._attempt) * _between(0.5, 1)
+        self._attempt = min(self._attempt + 1, 16)
+        return self._waited_s
+
+    async def _one(self, channel: grpc.aio.Channel) -> Drain | None:
+        """One session, from hello to its end; the coordinator's word, if it asked to stay away."""
+        outbox: Outgoing = asyncio.Queue()
         outbox.put_nowait(self._hello)
-        method: Any = channel.stream_stream(f"/{SERVICE}/Session")
-        call = method(_frames(outbox), metadata=self._metadata)
         beating: asyncio.Task[None] | None = None
-        pause_s: float | None = None
         try:
-            async for payload in call:
-                frame = wire.decode(payload)
-                if isinstance(frame, Welcome):
-                    self._outbox, self._attempt = outbox, 0
-                    beating = asyncio.create_task(_beat(outbox, frame.heartbeat_s))
-                    self._listener.welcomed(frame)
-                elif beating is None:
-                    raise ProtocolError(reason=f"{self._where}: no welcome came first")
-                elif isinstance(frame, Drain):
-                    pause_s = frame.retry_after_s
-                    self._listener.received(frame)
-                else:
-                    self._listener.received(frame)
+            async with aclosing(self._line(channel, outbox, self._metadata)) as frames:
+                async for frame in frames:
+                    if isinstance(frame, Welcome):
+                        wire.agreed(frame)
+                        self._outbox, self._begun_s = outbox, monotonic()
+                        beating = asyncio.create_task(_beat(outbox, frame.heartbeat_s))
+                        self._listener.welcomed(frame)
+                    elif beating is None:
+                        raise ProtocolError(reason=f"{self._where}: no welcome came first")
+                    else:
+                        self._listener.received(frame)
+                    if isinstance(frame, Drain):
+                        return frame
         finally:
             self._outbox = None
             outbox.put_nowait(None)
-            call.cancel()
             if beating is not None:
                 beating.cancel()
-        return pause_s
+        return None
 
     async def _sleep(self, seconds: float) -> None:
         try:
@@ -124,16 +186,16 @@ class SessionClient:
             return
 
 
-async def _frames(outbox: asyncio.Queue[Frame | None]) -> AsyncIterator[bytes]:
-    while (frame := await outbox.get()) is not None:
-        yield wire.encode(frame)
-
-
-async def _beat(outbox: asyncio.Queue[Frame | None], every_s: float) -> None:
+async def _beat(outbox: Outgoing, every_s: float) -> None:
     while True:
         await asyncio.sleep(every_s)
         outbox.put_nowait(Heartbeat())
 
 
-def _jittered(seconds: float) -> float:
-    return seconds * (0.5 + secrets.randbelow(1000) / 2000)
+def _later(seconds: float) -> float:
+    """Not before the coordinator asked for, and not all clients at once."""
+    return seconds * _between(1, 1.5)
+
+
+def _between(low: float, high: float) -> float:
+    return low + (high - low) * secrets.randbelow(1 << 20) / (1 << 20)

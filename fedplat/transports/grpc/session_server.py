@@ -1,7 +1,6 @@
 """The coordinator's end of the control plane: one session a client, where either side speaks."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from time import monotonic
@@ -10,16 +9,19 @@ from typing import Any, NoReturn, Protocol
 import grpc
 import grpc.aio
 
-from fedplat.errors import FedplatError, ProtocolError
+from fedplat.errors import FedplatError, ProtocolError, TransportError
 from fedplat.transports.grpc import status
 from fedplat.transports.grpc.identity import caller
+from fedplat.transports.grpc.outbox import Outbox
 from fedplat.types import ClientId
 from fedplat.wire import session as wire
-from fedplat.wire.session import Frame, Hello, Welcome
+from fedplat.wire.session import Drain, Frame, Hello, Poll, Welcome
 
 SERVICE = "fedplat.wire.v1.FleetService"
 MOST_WAITING = 1024  # frames for a client that does not read: then its session is ended
 MOST_POLL_S = 30.0
+REPLACED_RETRY_S = 30.0  # two machines with one certificate do not chase each other
+REPLACED = "a newer session of this client has begun; if it is another machine's, give each its own"
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -40,19 +42,11 @@ class Fleet(Protocol):
 
 @dataclass(eq=False)
 class _Session:
-    """What waits to be said to a client.  None in the queue ends the session."""
+    """One client's line; polls say its name, a stream has none."""
 
-    identifier: str
-    outbox: asyncio.Queue[Frame | None] = field(default_factory=lambda: asyncio.Queue(MOST_WAITING))
+    name: str = ""
+    outbox: Outbox = field(default_factory=lambda: Outbox(MOST_WAITING))
     heard_s: float = field(default_factory=monotonic)
-
-    def put(self, frame: Frame | None) -> None:
-        try:
-            self.outbox.put_nowait(frame)
-        except asyncio.QueueFull:  # it does not read: everything is said again in its next session
-            while not self.outbox.empty():
-                self.outbox.get_nowait()
-            self.outbox.put_nowait(None)
 
 
 class SessionService:
@@ -85,12 +79,17 @@ class SessionService:
         """Ends all sessions."""
         self._watch.cancel()
         for one in self._sessions.values():
-            one.put(None)
+            one.outbox.end()
 
     @property
     def connected(self) -> list[ClientId]:
         """The clients that have a session, in the order of their names."""
         return sorted(self._sessions, key=str.encode)
+
+    def silences(self) -> dict[ClientId, float]:
+        """For how many seconds nothing was heard of each client that has a session."""
+        now_s = monotonic()
+        return {client: now_s - self._sessions[client].heard_s for client in self.connected}
 
     def send(self, client: ClientId, frame: Frame) -> None:
         """Says something to a client, from any thread; to one without a session it is not said."""
@@ -98,34 +97,48 @@ class SessionService:
             self._loop.call_soon_threadsafe(self._put, client, frame)
 
     def _put(self, client: ClientId, frame: Frame) -> None:
-        if client in self._sessions:
-            self._sessions[client].put(frame)
+        one = self._sessions.get(client)
+        if one is not None and not one.outbox.put(frame):
+            self._end(client, one)
 
     # ── a stream ─────────────────────────────────────────────────────────────────────────────────
 
-    async def _session(
-        self, payloads: AsyncIterator[bytes], context: Context
-    ) -> AsyncIterator[bytes]:
+    async def _session(self, payloads: AsyncIterator[bytes], context: Context) -> None:
         try:
             client = caller(context, plain=self._plain)
-            first = await anext(aiter(payloads), None)
-            hello = wire.decode(first) if first is not None else None
-            if not isinstance(hello, Hello):
-                raise ProtocolError(reason="a session begins with a hello")
-            welcome = self._fleet.welcome(client, hello)
+            welcome = self._fleet.welcome(client, await self._hello(payloads))
         except FedplatError as error:
             await _abort(context, error)
-        one = self._begin(client, hello)
+        one = self._begin(client, _Session(), welcome)
         reading = asyncio.create_task(self._read(client, one, payloads))
         try:
-            yield wire.encode(welcome)
-            while (frame := await one.outbox.get()) is not None:
-                yield wire.encode(frame)
+            while (frame := await one.outbox.next()) is not None:
+                await self._write(context, wire.encode(frame))
             if reading.done() and (failure := reading.exception()) is not None:
                 await _abort(context, failure)
         finally:
             reading.cancel()
             self._end(client, one)
+
+    async def _write(self, context: Context, payload: bytes) -> None:
+        """Hands a frame to the network, which takes none while the client does not read."""
+        try:
+            async with asyncio.timeout(self._idle_s):
+                await context.write(payload)
+        except TimeoutError:
+            reason = f"the client has not read for {self._idle_s:g} s"
+            await _abort(context, TransportError(reason=reason))
+
+    async def _hello(self, payloads: AsyncIterator[bytes]) -> Hello:
+        """Raises: ProtocolError, if something else comes first, or nothing for too long."""
+        try:
+            first = await asyncio.wait_for(anext(aiter(payloads), None), self._idle_s)
+        except TimeoutError as error:
+            raise ProtocolError(reason=f"no hello came within {self._idle_s:g} s") from error
+        hello = wire.decode(first) if first is not None else None
+        if not isinstance(hello, Hello):
+            raise ProtocolError(reason="a session begins with a hello")
+        return hello
 
     async def _read(self, client: ClientId, one: _Session, payloads: AsyncIterator[bytes]) -> None:
         try:
@@ -133,12 +146,15 @@ class SessionService:
                 one.heard_s = monotonic()
                 self._fleet.received(client, wire.decode(payload))
         finally:
-            one.put(None)
+            one.outbox.end()
 
-    def _begin(self, client: ClientId, hello: Hello) -> _Session:
-        if client in self._sessions:
-            self._sessions[client].put(None)
-        one = self._sessions[client] = _Session(hello.session)
+    def _begin(self, client: ClientId, one: _Session, welcome: Welcome) -> _Session:
+        older = self._sessions.get(client)
+        if older is not None:
+            older.outbox.put(Drain(REPLACED, REPLACED_RETRY_S))
+            older.outbox.end()
+        self._sessions[client] = one
+        one.outbox.put(welcome)
         self._fleet.opened(client)
         return one
 
@@ -152,32 +168,35 @@ class SessionService:
     async def _poll(self, payload: bytes, context: Context) -> bytes:
         try:
             client = caller(context, plain=self._plain)
-            frames, wait_s = wire.decode_poll(payload)
-            answer: list[Frame] = []
-            if frames and isinstance(frames[0], Hello):
-                answer.append(self._fleet.welcome(client, frames[0]))
-                self._begin(client, frames[0])
-            one = self._sessions.get(client)
-            if one is None:
-                raise ProtocolError(reason="no session is open; poll with a hello first")
-            one.heard_s = monotonic()
-            for frame in frames[1:] if answer else frames:
-                self._fleet.received(client, frame)
+            poll = wire.decode_poll(payload)
+            one = self._taken(client, poll)
         except FedplatError as error:
             await _abort(context, error)
-        answer += await self._waiting(one, 0.0 if answer else min(wait_s, MOST_POLL_S))
+        wait_s = 0.0 if poll.frames or poll.last else min(poll.wait_s, MOST_POLL_S)
+        answer = await one.outbox.after(poll.heard, wait_s)
+        if poll.last or one.outbox.ended:
+            self._end(client, one)
         return wire.encode_poll_reply(answer)
 
-    async def _waiting(self, one: _Session, wait_s: float) -> list[Frame]:
-        """What waits for a client; the first of it may be waited for."""
-        found: list[Frame] = []
-        with contextlib.suppress(TimeoutError):
-            first = await asyncio.wait_for(one.outbox.get(), wait_s or 0.01)
-            found += [] if first is None else [first]
-        while len(found) < wire.MAX_FRAMES - 1 and not one.outbox.empty():
-            frame = one.outbox.get_nowait()
-            found += [] if frame is None else [frame]
-        return found
+    def _taken(self, client: ClientId, poll: Poll) -> _Session:
+        """The session that a poll belongs to, once what it says was received.
+
+        Raises: FedplatError, which ends the session as it would end a stream.
+        """
+        one, frames = self._sessions.get(client), poll.frames
+        if frames and isinstance(frames[0], Hello):
+            welcome = self._fleet.welcome(client, frames[0])
+            one, frames = self._begin(client, _Session(poll.session), welcome), frames[1:]
+        elif one is None or one.name != poll.session:
+            raise TransportError(reason="the session that was polled is over; begin a new one")
+        one.heard_s = monotonic()
+        try:
+            for frame in frames:
+                self._fleet.received(client, frame)
+        except FedplatError:
+            self._end(client, one)
+            raise
+        return one
 
     # ── who is silent ────────────────────────────────────────────────────────────────────────────
 
@@ -187,11 +206,11 @@ class SessionService:
             now_s = monotonic()
             for client, one in list(self._sessions.items()):
                 if now_s - one.heard_s > self._idle_s:
-                    one.put(None)
+                    one.outbox.end()
                     self._end(client, one)
 
 
 async def _abort(context: Context, error: BaseException) -> NoReturn:
     if isinstance(error, FedplatError):
-        await context.abort(status.code_of(error), str(error), status.trailing(error))
+        await context.abort(status.code_of(error), status.details_of(error), status.trailing(error))
     raise error

@@ -112,12 +112,18 @@ class Frame(_message.Message):
     def __init__(self, message: _Optional[_Union[_messages_pb2.Envelope, _Mapping]] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., accept: _Optional[_Union[Accept, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ...) -> None: ...
 
 class PollRequest(_message.Message):
-    __slots__ = ("frames", "wait_s")
+    __slots__ = ("frames", "wait_s", "session", "heard", "last")
     FRAMES_FIELD_NUMBER: _ClassVar[int]
     WAIT_S_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    HEARD_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
     frames: _containers.RepeatedCompositeFieldContainer[Frame]
     wait_s: float
-    def __init__(self, frames: _Optional[_Iterable[_Union[Frame, _Mapping]]] = ..., wait_s: _Optional[float] = ...) -> None: ...
+    session: str
+    heard: int
+    last: bool
+    def __init__(self, frames: _Optional[_Iterable[_Union[Frame, _Mapping]]] = ..., wait_s: _Optional[float] = ..., session: _Optional[str] = ..., heard: _Optional[int] = ..., last: bool = ...) -> None: ...
 
 class PollReply(_message.Message):
     __slots__ = ("frames",)
