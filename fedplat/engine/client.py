@@ -13,8 +13,9 @@ from fedplat.types import ClientId
 class Client:
     """Answers each offer once, however often it comes.
 
-    Guarantees: a repeated offer is answered with the same message, without working again; the
-    state that came with an update takes effect only when the coordinator has accepted the update.
+    Guarantees: a repeated offer is answered with the same message, without working again, and one
+    that a later offer has overtaken not at all; the state that came with an update takes effect
+    only when the coordinator has accepted the update.
     """
 
     name: ClientId
@@ -44,8 +45,9 @@ class Client:
         return [Work(self.offer)] if self.answer is None else [Send(self.answer)]
 
     def _offered(self, offer: Offer) -> list[ClientCommand]:
-        if self.offer == offer:
-            return [] if self.answer is None else [Send(self.answer)]
+        if self.offer is not None and _order(offer) <= _order(self.offer):
+            overtaken = _order(offer) < _order(self.offer)
+            return [] if overtaken or self.answer is None else [Send(self.answer)]
         self.offer, self.answer, self.settled = offer, None, False
         if offer.dropout:
             return self._answer(Decline(self.name, offer.round_id, offer.task, "dropout"))
@@ -57,3 +59,8 @@ class Client:
             return []  # a newer offer has replaced the one that this work was for
         self.answer = answer
         return [Send(answer, after_s=offer.delay_s)]
+
+
+def _order(offer: Offer) -> tuple[int, bool]:
+    """Where an offer stands in a federation: a round asks for updates, then for evaluations."""
+    return offer.round_id, offer.task == "evaluate"

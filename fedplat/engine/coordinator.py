@@ -70,6 +70,7 @@ class Coordinator:
     previous: Digest = Digest("")
     round: Round = field(default_factory=Round)
     last: Round = field(default_factory=Round)
+    counted: dict[ClientId, set[int]] = field(default_factory=dict)
     pending: Aggregated | None = None
     surveyed: dict[ClientId, Metrics] = field(default_factory=dict)
     evaluating: Evaluate | None = None
@@ -138,9 +139,8 @@ class Coordinator:
 
     def outstanding(self, client: ClientId) -> Commands:
         """What one client should hear again when it comes back: messages may have been lost."""
-        known = {id(one): one for one in (self.last, self.round)}.values()
-        mine = [one.accepted[client] for one in known if client in one.accepted]
-        acks = [self._ack(event, "accepted") for event in mine]
+        counted = self.counted.get(client)
+        acks = [Send(Ack(client, max(counted), "accepted"))] if counted else []
         offers: Commands = []
         if self.phase == "collecting":
             offers = self._offers()
@@ -186,15 +186,12 @@ class Coordinator:
     # ── answers come in ──────────────────────────────────────────────────────────────────────────
 
     def _update_received(self, event: UpdateReceived) -> Commands:
-        known = self.round.accepted.get(event.client) if self._is_open(event.round_id) else None
-        if known is not None:
-            return [self._ack(known, "accepted")]  # a duplicate counts once
+        if event.round_id in self.counted.get(event.client, ()):
+            return [self._ack(event, "accepted")]  # a duplicate counts once, whenever it comes
         if event.round_id > self.round.round_id:
             return [self._ack(event, "refused", f"round {event.round_id} is not open yet")]
         if not self._is_open(event.round_id):
-            before = self.round if event.round_id == self.round.round_id else self.last
-            same = before.round_id == event.round_id and event.client in before.accepted
-            return [self._ack(event, "accepted" if same else "late")]
+            return [self._ack(event, "late")]
         if event.client not in self.round.asked:
             return [self._ack(event, "refused", f"not asked in round {event.round_id}")]
         if event.flaw:
@@ -203,6 +200,7 @@ class Coordinator:
                 *self._lose(event.client, event.flaw, diverged="finite" in event.flaw),
             ]
         self.round.accepted[event.client] = event
+        self.counted.setdefault(event.client, set()).add(event.round_id)
         self.round.lost.pop(event.client, None)
         return [self._ack(event, "accepted"), *self._fold_ahead(), *self._close_if_complete()]
 
