@@ -116,6 +116,9 @@ class PartialBlob(Protocol):
 class BlobInbox(Protocol):
     """Where blobs arrive piece by piece."""
 
+    def held(self, digest: Digest) -> int | None:
+        """The size of the blob, if it is here, whole and durable."""
+
     def offset(self, digest: Digest) -> int:
         """How many bytes of the blob have come so far."""
 

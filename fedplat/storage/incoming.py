@@ -1,8 +1,9 @@
 """Blobs that arrive piece by piece: what has come survives the process, and the rest follows."""
 
 import hashlib
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from queue import SimpleQueue
@@ -14,31 +15,47 @@ from fedplat.storage.files import PART, FileBlobs, told
 from fedplat.types import Digest
 
 PIECE_BYTES = 1 << 20
-AHEAD = 16  # pieces that may wait to be hashed: what is held in memory of one blob
+AHEAD = 4  # pieces that may wait to be hashed: what is held in memory of one blob
+ADVICE = "free some disk space: what has come is kept, the rest can follow"
+
+
+def free_bytes(folder: Path) -> int:
+    """The room on the disk of `folder`."""
+    return shutil.disk_usage(folder).free
 
 
 class Incoming:
     """Takes blobs in pieces and hands each to `blobs` once it is whole and what it is called.
 
     A blob in progress is a file in `folder`, which must lie on the disk of `blobs`; its length is
-    where its sender goes on, in this process or the next.  Safe to use from several threads.
+    where its sender goes on, in this process or the next.  A blob is begun only if there is room
+    for it beside what is still to come of the others; `free` tells the room.  Safe to use from
+    several threads.
 
     Raises: StorageError, if the folder can not be made.
     """
 
-    def __init__(self, blobs: FileBlobs, folder: Path) -> None:
-        self._blobs, self._folder = blobs, folder
-        self._open: set[Digest] = set()
+    def __init__(
+        self, blobs: FileBlobs, folder: Path, free: Callable[[Path], int] = free_bytes
+    ) -> None:
+        self._blobs, self._folder, self._free = blobs, folder, free
+        self._open: dict[Digest, Receiving | None] = {}
         self._lock = Lock()
         with told(folder):
             folder.mkdir(parents=True, exist_ok=True)
 
+    def held(self, digest: Digest) -> int | None:
+        """The size of the blob, if it is among the blobs already, whole."""
+        try:
+            return len(self._blobs.get(digest))
+        except StorageError:
+            return None
+
     def offset(self, digest: Digest) -> int:
         """How many bytes of the blob have come so far."""
-        try:
-            return self._part(digest).stat().st_size
-        except FileNotFoundError:
-            return 0
+        part = self._part(digest)
+        with told(part):
+            return part.stat().st_size if part.exists() else 0
 
     def open(self, digest: Digest, size_bytes: int) -> "Receiving":
         """Begins, or goes on, with the blob `digest` of `size_bytes` bytes.
@@ -50,18 +67,21 @@ class Incoming:
             if digest in self._open:
                 reason = f"blob {digest} is being received by another transfer; wait for its end"
                 raise ProtocolError(reason=reason)
-            self._open.add(digest)
-        try:
             self._check_room(size_bytes - self.offset(digest))
-            return Receiving(self, digest, size_bytes, self._part(digest))
+            self._open[digest] = None
+        try:
+            receiving = Receiving(self, digest, size_bytes, self._part(digest))
         except StorageError:
             self.close(digest)
             raise
+        with self._lock:
+            self._open[digest] = receiving
+        return receiving
 
     def close(self, digest: Digest) -> None:
         """Lets others go on with the blob."""
         with self._lock:
-            self._open.discard(digest)
+            self._open.pop(digest, None)
 
     def adopt(self, digest: Digest, part: Path) -> None:
         """Gives the whole blob in `part` its place among the blobs, durably."""
@@ -72,7 +92,7 @@ class Incoming:
         freed = 0
         with self._lock, told(self._folder):
             for part in self._folder.glob(f"*{PART}"):
-                if Digest(part.stem) not in keep | self._open:
+                if Digest(part.stem) not in keep | self._open.keys():
                     freed += part.stat().st_size
                     part.unlink()
         return freed
@@ -80,12 +100,18 @@ class Incoming:
     def _part(self, digest: Digest) -> Path:
         return self._folder / f"{digest}{PART}"
 
-    def _check_room(self, needed: int) -> None:
+    def missing(self, needed: int) -> int:
+        """How many bytes too few are free for `needed` of them."""
         with told(self._folder):
-            free = shutil.disk_usage(self._folder).free
-        if needed > free:
-            reason = f"a blob needs {needed} bytes and {free} are free: {needed - free} are missing"
-            raise StorageError(where=str(self._folder), reason=f"{reason}; free some disk space")
+            return max(0, needed - self._free(self._folder))
+
+    def _check_room(self, needed: int) -> None:
+        due = sum(one.size_bytes - one.offset for one in self._open.values() if one is not None)
+        if missing := self.missing(max(0, needed) + due):
+            reason = f"a blob needs {needed} bytes"
+            also = f" beside {due} that are due to others" if due else ""
+            reason = f"{reason}{also}: {missing} are missing on the disk; {ADVICE}"
+            raise StorageError(where=str(self._folder), reason=reason)
 
 
 class Receiving:
@@ -96,23 +122,22 @@ class Receiving:
     """
 
     def __init__(self, incoming: Incoming, digest: Digest, size_bytes: int, part: Path) -> None:
-        self._incoming, self._digest, self._size, self._part = incoming, digest, size_bytes, part
+        self.size_bytes = size_bytes
+        self._incoming, self._digest, self._part = incoming, digest, part
         with told(part):
             self._file = part.open("ab", buffering=0)
-        self.offset = self._file.tell()
-        if self.offset > size_bytes:  # another blob's bytes, or a file that somebody changed
-            self._file.truncate(0)
-            self.offset = 0
         self._hash = PieceHash()
-        for piece in _pieces(part, self.offset):
-            self._hash.update(piece)
+        try:
+            self.offset = self._begin()
+        except StorageError:
+            self._end()
+            raise
 
     def __enter__(self) -> "Receiving":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._hash.digest()
-        self._file.close()
+        self._end()
         self._incoming.close(self._digest)
 
     def write(self, piece: Buffer) -> None:
@@ -120,15 +145,15 @@ class Receiving:
 
         Raises: ProtocolError, if they are more than the blob's; StorageError, if the disk refuses.
         """
-        if self.offset + len(piece) > self._size:
-            reason = f"blob {self._digest} has {self._size} bytes, more of them have come"
+        if self.offset + len(piece) > self.size_bytes:
+            reason = f"blob {self._digest} has {self.size_bytes} bytes, more of them have come"
             raise ProtocolError(reason=reason)
         self._hash.update(piece)
-        with told(self._part):
-            rest = memoryview(piece)
-            while rest:
-                rest = rest[self._file.write(rest) or 0 :]
-        self.offset += len(piece)
+        rest = memoryview(piece)
+        while rest:
+            written = self._write(rest)
+            self.offset += written
+            rest = rest[written:]
 
     def finish(self) -> None:
         """Makes the blob durable under its digest.
@@ -136,15 +161,44 @@ class Receiving:
         Raises: ProtocolError, if bytes are missing (they can follow later); CorruptPayloadError, if
         the bytes are not the digest's: they are dropped, to be sent anew.
         """
-        if self.offset < self._size:
-            reason = f"blob {self._digest} ended after {self.offset} of {self._size} bytes"
+        if self.offset < self.size_bytes:
+            reason = f"blob {self._digest} ended after {self.offset} of {self.size_bytes} bytes"
             raise ProtocolError(reason=f"{reason}; what has come is kept, go on from there")
+        with told(self._part):
+            os.fsync(self._file.fileno())  # beside the hashing, and before others wait for us
         found = self._hash.digest()
         if found != self._digest:
             self._part.unlink(missing_ok=True)
             reason = f"the bytes of blob {self._digest} have the digest {found}; send them anew"
             raise CorruptPayloadError(reason=reason)
         self._incoming.adopt(self._digest, self._part)
+
+    def _begin(self) -> int:
+        """Hashes what has come before; gives how much it is."""
+        with told(self._part):
+            offset = self._file.tell()
+            if offset > self.size_bytes:  # a file that somebody changed
+                self._file.truncate(0)
+                return 0
+        for piece in _pieces(self._part, offset):
+            self._hash.update(piece)
+        return offset
+
+    def _write(self, rest: memoryview) -> int:
+        try:
+            return self._file.write(rest) or 0
+        except OSError as error:
+            left = self.size_bytes - self.offset
+            missing = self._incoming.missing(left)
+            room = f"{missing} are missing on the disk" if missing else "the disk takes no more"
+            reason = (
+                f"{error.strerror}: {left} of {self.size_bytes} bytes are still to come, {room}"
+            )
+            raise StorageError(where=str(self._part), reason=f"{reason}; {ADVICE}") from error
+
+    def _end(self) -> None:
+        self._hash.digest()
+        self._file.close()
 
 
 class PieceHash:

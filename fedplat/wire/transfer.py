@@ -2,8 +2,9 @@
 
 An upload is one stream either way: the client names the blob, the coordinator answers where to go
 on, then come the blob's bytes, in frames of `FRAME_BYTES`, and at the end the word that they are
-durable.  A download names the blob and where to go on, and is answered by its size and its bytes.
-In either, the coordinator may first say how many others are served before.
+durable; a blob that the coordinator has is answered with that word at once.  A download names the
+blob and where to go on, and is answered by its size and its bytes.  In either, the coordinator may
+first say its place in the queue.
 
     upload    →  "U" digest size     ←  "Q" position …  "G" offset   →  bytes …   ←  "D" size
     download  →  "L" digest offset   ←  "Q" position …  "G" size     ←  bytes …
@@ -17,6 +18,7 @@ from fedplat.types import Digest
 
 FRAME_BYTES = 1 << 20
 MAX_BLOB_BYTES = 1 << 40
+DIGEST_BYTES = 32
 _REQUEST = struct.Struct("<c32sQ")
 _REPLY = struct.Struct("<cQ")
 
@@ -39,7 +41,7 @@ class Download:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """The transfer waits; `position` others are served before it."""
+    """The transfer waits; it is number `position` in the queue, the next one has 1."""
 
     position: int
 
@@ -63,8 +65,13 @@ Reply = Queued | Go | Stored
 
 
 def encode_request(request: Request) -> bytes:
-    """The one frame that opens a transfer."""
+    """The one frame that opens a transfer.
+
+    Raises: ValueError, if the digest is not one.
+    """
     digest = bytes.fromhex(request.digest)
+    if len(digest) != DIGEST_BYTES:
+        raise ValueError(f"a digest has {DIGEST_BYTES} bytes, got {len(digest)}")
     if isinstance(request, Upload):
         return _REQUEST.pack(b"U", digest, request.size_bytes)
     return _REQUEST.pack(b"L", digest, request.offset)

@@ -33,7 +33,7 @@ def _nobody(position: int) -> None:
 class BlobClient:
     """Moves blobs over `channel`.
 
-    `queued` is told how many transfers are served before, while one waits.
+    `queued` is told the place in the queue, while a transfer waits.
     Raises: TransportError from its methods, if the connection is cut: the same call goes on where
     it was; any other FedplatError is the coordinator's answer.
     """
@@ -54,47 +54,60 @@ class BlobClient:
         """Uploads a blob; returns how many bytes were sent, 0 if it was there already.
 
         Guarantees: the blob is durable at the coordinator when it returns.
+        Raises: CorruptPayloadError, if `payload` is not what `digest` names.
         """
-        begin: SimpleQueue[int | None] = SimpleQueue()
-        sent = 0
-
-        def frames() -> Iterator[bytes]:
-            nonlocal sent
-            yield encode_request(Upload(digest, len(payload)))
-            offset = begin.get()
-            for start in range(offset or 0, len(payload) if offset is not None else 0, FRAME_BYTES):
-                frame = bytes(payload[start : start + FRAME_BYTES])
-                yield frame
-                sent += len(frame)
-
+        upload = _Uploading(digest, payload)
         try:
-            for reply in self._put(frames(), metadata=self._metadata):
+            self._upload(upload)
+        except CorruptPayloadError:
+            if not upload.offset:
+                raise
+            begun_wrong, upload = upload, _Uploading(digest, payload)  # what was there was damaged
+            self._upload(upload)
+            return begun_wrong.sent + upload.sent
+        return upload.sent
+
+    def _upload(self, upload: "_Uploading") -> None:
+        replies = self._put(upload.frames(), metadata=self._metadata)
+        try:
+            for reply in replies:
                 match decode_reply(reply):
                     case Queued(position):
                         self._queued(position)
                     case Go(offset):
-                        begin.put(offset)
+                        upload.go(offset)
                     case Stored():
-                        return sent
+                        return
         except grpc.RpcError as error:
             raise status.error_of(error, self._where) from error
         finally:
-            begin.put(None)  # lets the sending thread end, if it has not begun
-        raise CorruptPayloadError(reason=f"the upload of {digest} ended without a word")
+            upload.end()
+            replies.cancel()
+        raise CorruptPayloadError(reason=f"the upload of {upload.digest} ended without a word")
 
     def get(self, digest: Digest, size_limit: int, inbox: BlobInbox) -> int:
-        """Downloads a blob into `inbox`; returns how many bytes came.
+        """Downloads a blob into `inbox`; returns how many bytes came, 0 if it was there already.
 
         `size_limit` is what it may be at most.
         Raises: CorruptPayloadError, if it is larger, or its bytes are not the digest's.
         """
+        if inbox.held(digest) is not None:
+            return 0
         offset = inbox.offset(digest)
+        try:
+            return self._download(digest, offset, size_limit, inbox)
+        except CorruptPayloadError:
+            if not offset or inbox.offset(digest):
+                raise
+            return self._download(digest, 0, size_limit, inbox)  # what was here was damaged
+
+    def _download(self, digest: Digest, offset: int, size_limit: int, inbox: BlobInbox) -> int:
         replies = self._get(encode_request(Download(digest, offset)), metadata=self._metadata)
         try:
             size_bytes = self._announced(replies, digest, size_limit)
             with inbox.open(digest, size_bytes) as receiving:
                 if receiving.offset != offset:
-                    raise CorruptPayloadError(reason=f"blob {digest} was begun by somebody else")
+                    raise CorruptPayloadError(reason=f"what was here of blob {digest} has changed")
                 for frame in replies:
                     receiving.write(frame)
                 receiving.finish()
@@ -118,3 +131,37 @@ class BlobClient:
                 case Stored():
                     raise CorruptPayloadError(reason=f"the download of {digest} was no download")
         raise CorruptPayloadError(reason=f"the download of {digest} ended without a word")
+
+
+class _Uploading:
+    """One attempt at an upload: its frames, which the channel takes in a thread of its own.
+
+    `offset` is where it began, None before it has; `sent` counts the bytes that were taken.
+    """
+
+    def __init__(self, digest: Digest, payload: memoryview) -> None:
+        self.digest, self._payload = digest, payload
+        self.offset: int | None = None
+        self.sent = 0
+        self._begin: SimpleQueue[bool] = SimpleQueue()
+
+    def frames(self) -> Iterator[bytes]:
+        yield encode_request(Upload(self.digest, len(self._payload)))
+        if not self._begin.get() or self.offset is None:
+            return
+        for start in range(self.offset, len(self._payload), FRAME_BYTES):
+            frame = bytes(self._payload[start : start + FRAME_BYTES])
+            yield frame
+            self.sent += len(frame)
+
+    def go(self, offset: int) -> None:
+        """Lets the bytes from `offset` on follow.  Raises: CorruptPayloadError."""
+        if self.offset is not None or offset > len(self._payload):
+            reason = f"the upload of {self.digest} was asked to go on at {offset}"
+            raise CorruptPayloadError(reason=reason)
+        self.offset = offset
+        self._begin.put(True)
+
+    def end(self) -> None:
+        """Lets the thread end, if the bytes have not begun."""
+        self._begin.put(False)

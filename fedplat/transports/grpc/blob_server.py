@@ -1,6 +1,8 @@
 """The coordinator's end of the data plane: blobs in and out, in raw frames."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
 from typing import Literal, NoReturn, Protocol
 
 import grpc
@@ -9,10 +11,12 @@ from fedplat.errors import FedplatError, ProtocolError
 from fedplat.runtime.ports import BlobInbox, BlobReader
 from fedplat.transports.grpc import status
 from fedplat.transports.grpc.identity import caller
+from fedplat.transports.grpc.idle import IdleWatch
 from fedplat.transports.grpc.slots import Slots, Ticket
 from fedplat.types import ClientId, Digest
 from fedplat.wire.transfer import (
     FRAME_BYTES,
+    MAX_BLOB_BYTES,
     Download,
     Go,
     Queued,
@@ -23,7 +27,7 @@ from fedplat.wire.transfer import (
 )
 
 SERVICE = "fedplat.wire.v1.BlobService"
-TOLD_EVERY_S = 2.0  # how often a transfer that waits is told its place
+TOLD_EVERY_S = 2.0  # how often a transfer that waits is told its place, changed or not
 
 
 class Permit(Protocol):
@@ -38,15 +42,28 @@ class Permit(Protocol):
 class BlobService:
     """Serves uploads into `inbox` and downloads through `read`, at most `slots` at a time.
 
-    Guarantees: a byte is taken only from a client that `permit` lets; what an interrupted upload
-    has brought is kept.  Memory: a few frames a transfer, whatever a blob's size.
+    Guarantees: a byte is taken only from a client that `permit` lets, and of a blob of at most
+    `upload_limit_bytes`; a blob that is here is not taken again; one blob comes over one upload at
+    a time; what an interrupted upload has brought is kept; a transfer that moves nothing for
+    `idle_timeout_s` gives up its slot.  Memory: a few frames a transfer, whatever a blob's size.
     """
 
     def __init__(
-        self, inbox: BlobInbox, read: BlobReader, permit: Permit, slots: Slots, *, plain: bool
+        self,
+        inbox: BlobInbox,
+        read: BlobReader,
+        permit: Permit,
+        slots: Slots,
+        *,
+        plain: bool,
+        upload_limit_bytes: int = MAX_BLOB_BYTES,
+        idle_timeout_s: float = 120.0,
     ) -> None:
         self._inbox, self._read, self._permit = inbox, read, permit
         self._slots, self._plain = slots, plain
+        self._limit, self._idle_s = upload_limit_bytes, idle_timeout_s
+        self._uploads: dict[tuple[ClientId, Digest], grpc.ServicerContext] = {}
+        self._lock = Lock()
 
     def handler(self) -> grpc.GenericRpcHandler:
         """What a server is given: raw bytes in, raw bytes out."""
@@ -58,25 +75,67 @@ class BlobService:
             },
         )
 
+    # ── uploads ──────────────────────────────────────────────────────────────────────────────────
+
     def _put(self, frames: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         try:
             request = decode_request(next(frames, b""))
             if not isinstance(request, Upload):
                 raise ProtocolError(reason="a download was asked for where uploads are taken")
-            self._permit(caller(context, plain=self._plain), "upload", request.digest)
-            yield from self._take(request, frames)
+            client = caller(context, plain=self._plain)
+            self._permit(client, "upload", request.digest)
+            self._check_size(request)
+            with self._newest(client, request.digest, context):
+                yield from self._take(request, frames, context)
         except FedplatError as error:
             _abort(context, error)
 
-    def _take(self, request: Upload, frames: Iterator[bytes]) -> Iterator[bytes]:
-        with self._slots.take() as ticket:
-            yield from _queue(ticket)
-            with self._inbox.open(request.digest, request.size_bytes) as receiving:
-                yield encode_reply(Go(receiving.offset))
-                for frame in frames:
+    def _check_size(self, request: Upload) -> None:
+        if request.size_bytes > self._limit:
+            reason = f"blob {request.digest} has {request.size_bytes} bytes"
+            raise ProtocolError(reason=f"{reason}, at most {self._limit} are taken here")
+
+    @contextmanager
+    def _newest(
+        self, client: ClientId, digest: Digest, context: grpc.ServicerContext
+    ) -> Iterator[None]:
+        """Ends an earlier upload of the blob by this client: it came back, the old line is dead."""
+        with self._lock:
+            earlier = self._uploads.get((client, digest))
+            self._uploads[client, digest] = context
+        if earlier is not None:
+            earlier.cancel()
+        try:
+            yield
+        finally:
+            with self._lock:
+                if self._uploads.get((client, digest)) is context:
+                    del self._uploads[client, digest]
+
+    def _take(
+        self, request: Upload, frames: Iterator[bytes], context: grpc.ServicerContext
+    ) -> Iterator[bytes]:
+        size_bytes = self._inbox.held(request.digest)
+        if size_bytes is None:
+            with self._slots.take(request.digest) as ticket:
+                yield from _queue(ticket, context)
+                size_bytes = self._inbox.held(request.digest)  # who was served before brought it
+                if size_bytes is None:
+                    yield from self._receive(request, frames, context)
+        yield encode_reply(Stored(request.size_bytes if size_bytes is None else size_bytes))
+
+    def _receive(
+        self, request: Upload, frames: Iterator[bytes], context: grpc.ServicerContext
+    ) -> Iterator[bytes]:
+        with self._inbox.open(request.digest, request.size_bytes) as receiving:
+            yield encode_reply(Go(receiving.offset))
+            with IdleWatch(self._idle_s, context.cancel) as watch:
+                for frame in _filled(frames):
                     receiving.write(frame)
-                receiving.finish()
-        yield encode_reply(Stored(request.size_bytes))
+                    watch.moved()
+            receiving.finish()
+
+    # ── downloads ────────────────────────────────────────────────────────────────────────────────
 
     def _get(self, frame: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
         try:
@@ -84,29 +143,39 @@ class BlobService:
             if not isinstance(request, Download):
                 raise ProtocolError(reason="an upload was begun where downloads are served")
             self._permit(caller(context, plain=self._plain), "download", request.digest)
-            yield from self._give(request)
+            with self._slots.take() as ticket:
+                yield from _queue(ticket, context)
+                yield from self._give(request, context)
         except FedplatError as error:
             _abort(context, error)
 
-    def _give(self, request: Download) -> Iterator[bytes]:
-        with self._slots.take() as ticket:
-            yield from _queue(ticket)
-            blob = self._read(request.digest)
-            if request.offset > len(blob):
-                reason = f"blob {request.digest} has {len(blob)} bytes, not {request.offset}"
-                raise ProtocolError(reason=f"{reason}; start anew")
+    def _give(self, request: Download, context: grpc.ServicerContext) -> Iterator[bytes]:
+        """The size, and the bytes from the offset on: none, if it lies behind the end."""
+        blob = self._read(request.digest)
+        with IdleWatch(self._idle_s, context.cancel) as watch:
             yield encode_reply(Go(len(blob)))
             for start in range(request.offset, len(blob), FRAME_BYTES):
                 yield bytes(blob[start : start + FRAME_BYTES])
+                watch.moved()
 
 
-def _queue(ticket: Ticket) -> Iterator[bytes]:
-    """Waits for a slot; tells the other side its place, whenever it may have changed."""
+def _filled(frames: Iterator[bytes]) -> Iterator[bytes]:
+    """The frames; an empty one, which could hold a slot for ever, is refused."""
+    for frame in frames:
+        if not frame:
+            raise ProtocolError(reason="an empty frame brings a blob no further")
+        yield frame
+
+
+def _queue(ticket: Ticket, context: grpc.ServicerContext) -> Iterator[bytes]:
+    """Waits for a slot and tells the other side its place; who goes away leaves the queue."""
+    if not context.add_callback(ticket.leave):
+        ticket.leave()
     while position := ticket.wait(TOLD_EVERY_S):
         yield encode_reply(Queued(position))
 
 
 def _abort(context: grpc.ServicerContext, error: FedplatError) -> NoReturn:
     context.set_trailing_metadata(status.trailing(error))
-    context.abort(status.code_of(error), str(error))
+    context.abort(status.code_of(error), status.details_of(error))
     raise error  # `abort` has raised already
