@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -33,13 +35,16 @@ class Limits:
 class Trainer:
     """Keeps one training process, warm from the start; one that dies is started again.
 
-    The process inherits no descriptor but its own line to the daemon.
+    The process inherits no descriptor but its own line to the daemon, and writes into a folder of
+    its own: one that outlives a killed daemon disturbs nobody.  A task during which the process
+    died is done once more, by the next process; then it counts as failed.
     """
 
     def __init__(self, folder: Path, scenario: Scenario, limits: Limits) -> None:
         self._folder, self._scenario, self._limits = folder, scenario, limits
         self._process: subprocess.Popen[bytes] | None = None
-        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
 
     async def start(self) -> None:
         """Starts the process, if none is there.
@@ -48,49 +53,60 @@ class Trainer:
         """
         if self._process is not None and self._process.poll() is None:
             return
+        self.stop()  # what one that died left
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-m", "fedplat_client.training", str(theirs.fileno())]
+        self._room = Path(tempfile.mkdtemp(dir=self._folder))
         self._process = subprocess.Popen(  # noqa: S603  our own module
-            [*command, str(self._folder)], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+            [*command, str(self._room)], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
         )
         theirs.close()
         self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=MAX_LINE_BYTES)
         first = {"scenario": _table(self._scenario), "memory_mb": self._limits.memory_mb}
         answer = await self._ask(first, START_S, "start")
+        if answer is None:
+            raise self._death("start")
         if "error" in answer:
             raise ConfigError(where="the scenario", reason=answer["text"])
 
     async def do(self, task: ClientTask, broadcast: Path) -> Outcome:
         """Does one task on the broadcast in that file."""
         try:
-            await self.start()
-            state = self._folder / "before.bin"
-            state.write_bytes(task.state)
-            order = {
-                "client": task.client,
-                "round_id": task.round_id,
-                "kind": task.kind,
-                "broadcast": task.broadcast,
-                "path": str(broadcast),
-                "state": str(state) if task.state else "",
-            }
-            answer = await self._ask(order, self._limits.timeout_s, "training")
+            answer = await self._attempt(task, broadcast) or await self._attempt(task, broadcast)
+            if answer is None:
+                raise self._death("training")
         except TrainingError as error:
             fields = {**error.fields, "round_id": task.round_id, "client": task.client}
             return Failed(TrainingError(**fields))
         return self._outcome(answer)
 
+    async def _attempt(self, task: ClientTask, broadcast: Path) -> dict[str, Any] | None:
+        """The answer to a task; None, if the process died of it."""
+        await self.start()
+        state = self._room / "before.bin"
+        state.write_bytes(task.state)
+        order = {
+            "client": task.client,
+            "round_id": task.round_id,
+            "kind": task.kind,
+            "broadcast": task.broadcast,
+            "path": str(broadcast),
+            "state": str(state) if task.state else "",
+        }
+        return await self._ask(order, self._limits.timeout_s, "training")
+
     def stop(self) -> None:
         """Ends the process at once."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            self._code = self._process.wait()
             self._process = None
             self._writer.close()
+            shutil.rmtree(self._room, ignore_errors=True)
 
     async def _ask(
         self, order: Mapping[str, Any], timeout_s: float | None, stage: str
-    ) -> dict[str, Any]:
+    ) -> dict[str, Any] | None:
         self._writer.write(json.dumps(order).encode() + b"\n")
         try:
             line = await asyncio.wait_for(self._reader.readline(), timeout_s)
@@ -104,16 +120,17 @@ class Trainer:
             self.stop()  # what it computes is wanted no more
             raise
         if not line:
-            reason = self._how_it_died()
-            raise TrainingError(round_id="?", client="?", stage=stage, reason=reason)
+            self.stop()
+            return None
         return dict(json.loads(line))
 
-    def _how_it_died(self) -> str:
-        process, self._process = self._process, None
-        code = process.wait() if process is not None else None
-        how = f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
-        advice = "signal 9 is usually a lack of memory: see `memory_mb`"
-        return f"the training process ended {how}; {advice}"
+    def _death(self, stage: str) -> TrainingError:
+        """What to say of the process that has just died."""
+        code = self._code
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        reason = f"the training process ended {how}; "
+        reason += "signal 9 is usually a lack of memory: see `memory_mb`"
+        return TrainingError(round_id="?", client="?", stage=stage, reason=reason)
 
     def _outcome(self, answer: Mapping[str, Any]) -> Outcome:
         if "error" in answer:
@@ -126,8 +143,8 @@ class Trainer:
         metrics = {
             name: Mean(Fraction(total), count) for name, (total, count) in answer["metrics"].items()
         }
-        payload = (self._folder / UPDATE).read_bytes()
-        state = (self._folder / STATE).read_bytes()
+        payload = (self._room / UPDATE).read_bytes()
+        state = (self._room / STATE).read_bytes()
         update = Digest(answer["update"]) if answer["update"] else None
         return Done(metrics, payload, update, float(answer["weight"]), state)
 

@@ -7,9 +7,10 @@ import sys
 
 import typer
 
-from fedplat.cli import config, data, sim
+from fedplat.cli import client, config, data, server, sim
 from fedplat.cli.replay import replay
 from fedplat.cli.report import report
+from fedplat.cli.up import down, up
 from fedplat.errors import FedplatError
 
 cli = typer.Typer(
@@ -21,6 +22,10 @@ cli = typer.Typer(
     rich_markup_mode="rich",
 )
 cli.add_typer(sim.app, name="sim")
+cli.command()(up)
+cli.command()(down)
+cli.add_typer(server.app, name="server")
+cli.add_typer(client.app, name="client")
 cli.add_typer(data.app, name="data")
 cli.add_typer(config.app, name="config")
 cli.command()(report)

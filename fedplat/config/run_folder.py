@@ -9,6 +9,7 @@ from fedplat.config import scenario as scenarios
 from fedplat.config.scenario import Scenario
 from fedplat.errors import ConfigError, StorageError
 from fedplat.params import Params
+from fedplat.storage import claim
 from fedplat.types import Environment
 
 LONGEST_NAME = 60  # characters of a scenario's name in its folder's
@@ -53,6 +54,13 @@ class RunFolder:
         return self.path / "blobs"
 
 
+def is_free(path: Path) -> bool:
+    """Whether a run can begin there: nothing is in the folder but a daemon's claim on it."""
+    if not path.is_dir():
+        return not path.exists()
+    return all(one.name == claim.NAME for one in path.iterdir())
+
+
 def create(
     path: Path, scenario: Scenario, environment: Environment, settings: Mapping[str, object]
 ) -> RunFolder:
@@ -62,7 +70,7 @@ def create(
     """
     folder = RunFolder(path)
     try:
-        if path.exists() and any(path.iterdir() if path.is_dir() else [path]):
+        if not is_free(path):
             reason = "exists already; give another --run, or go on with it: "
             reason += f"fedplat sim run --resume {path}"
             raise ConfigError(where=str(path), reason=reason)

@@ -165,7 +165,8 @@ class Scenario(_Frozen):
             raise ValueError("give either `model` or `app`")
         if self.per_round > self.clients.count:
             raise ValueError(
-                f"clients: per_round {self.per_round} is more than count {self.clients.count}"
+                f"clients: per_round {self.per_round} is more than count {self.clients.count}; "
+                "leave it out, and a round asks every client"
             )
         if self.clients.quorum > self.per_round:
             raise ValueError(

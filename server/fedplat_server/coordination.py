@@ -1,7 +1,7 @@
 """What the coordinator's daemon does for its machine: it speaks, waits, folds, evaluates."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -23,6 +23,7 @@ from fedplat.engine.commands import (
 from fedplat.engine.coordinator import Coordinator
 from fedplat.engine.events import (
     ClientDeclined,
+    CoordinatorEvent,
     DeadlinePassed,
     Evaluated,
     EvaluationReceived,
@@ -37,7 +38,7 @@ from fedplat.runtime.client_work import Done
 from fedplat.runtime.ports import BlobStore, Clock
 from fedplat.runtime.server_work import ServerWork
 from fedplat.telemetry.stopwatch import Stopwatch
-from fedplat.types import ClientId, Digest, merge
+from fedplat.types import ClientId, Digest, Metrics, merge
 from fedplat.wire.session import Frame, Hello, Welcome, negotiated
 from fedplat_server.engine_thread import EngineThread
 
@@ -147,15 +148,40 @@ class Coordination:
         self._engine.post(aggregated)
 
     def _evaluate(self, command: Evaluate) -> None:
+        try:
+            metrics = self.measure(command.round_id, command.broadcast)
+        except FedplatError as error:
+            self._ended(error)
+            return
+        self._engine.post(Evaluated(self.schedule.now(), command.round_id, metrics))
+
+    def measure(self, round_id: int, broadcast: Digest) -> Metrics:
+        """What the coordinator's own test data say of a model.
+
+        Raises: the FedplatError that its evaluation failed with.
+        """
         work = self._parts.work
-        tasks = work.central_tasks(command.round_id, command.broadcast, 1)
+        tasks = work.central_tasks(round_id, broadcast, 1)
         outcomes = [work.do(task, self._blobs.get(task.broadcast)) for task in tasks]
         for outcome in outcomes:
             if not isinstance(outcome, Done):
-                self._ended(outcome.error)
-                return
-        metrics = merge(outcome.metrics for outcome in outcomes if isinstance(outcome, Done))
-        self._engine.post(Evaluated(self.schedule.now(), command.round_id, metrics))
+                raise outcome.error
+        return merge(outcome.metrics for outcome in outcomes if isinstance(outcome, Done))
+
+    def count(self, event: CoordinatorEvent) -> None:
+        """Counts what an event of the log has moved up."""
+        if isinstance(event, UpdateReceived):
+            self.transport.bytes_up += event.size_bytes
+
+    def count_again(self, past: Iterable[CoordinatorEvent], told: int) -> None:
+        """Counts what an earlier process moved in the round that it could not tell any more."""
+        for event in past:
+            if isinstance(event, UpdateReceived) and event.round_id > told:
+                self.count(event)
+                self._downloaded()
+
+    def _downloaded(self) -> None:
+        self.transport.bytes_down += self._parts.work.cargo.broadcast_bytes
 
     def tidy(self, event: RoundCommitted) -> None:
         """Frees the updates of a round once its commit is durable."""
@@ -214,6 +240,8 @@ class Coordination:
             getattr(self.coordinator.evaluating, "broadcast", None),
         ):
             raise MissingBlobError(where="the coordinator", digest=digest)
+        if direction == "download":
+            self._engine.call(self._downloaded)
 
     def _check_known(self, client: ClientId) -> None:
         if client not in self._population:

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from fedplat.config import run_folder as folders
 from fedplat.config import scenario as scenarios
 from fedplat.config.build import Parts, build
 from fedplat.config.deployment import CoordinatorDeployment
+from fedplat.config.run_records import RunRecords
 from fedplat.engine.commands import Finish
 from fedplat.engine.events import CoordinatorEvent, RoundCommitted
 from fedplat.engine.journal import decode, encode
@@ -27,7 +28,7 @@ from fedplat.storage.files import FileBlobs
 from fedplat.storage.incoming import Incoming
 from fedplat.storage.sqlite import SqliteStore
 from fedplat.telemetry.metrics_file import MetricsFile
-from fedplat.telemetry.recorder import Recorder
+from fedplat.telemetry.recorder import Recorder, readable
 from fedplat.transports.grpc.blob_server import BlobService
 from fedplat.transports.grpc.channel import SERVER_OPTIONS, Credentials, require_loopback
 from fedplat.transports.grpc.session_server import SessionService
@@ -101,9 +102,10 @@ class _Daemon:
         self.store = stack.enter_context(SqliteStore(self.folder.store))
         self.blobs = FileBlobs(self.folder.blobs)
         self.incoming = Incoming(self.blobs, self.folder.blobs / "incoming")
-        self.subscribers = [*subscribers, MetricsFile(self.folder.metrics)]
-        for one in self.subscribers:
+        self.records = RunRecords(parts, [MetricsFile(self.folder.metrics), *subscribers])
+        for one in self.records.subscribers:
             stack.callback(one.close)
+        self.recorder = Recorder(self.records.tell, parts.plan.rounds, parts.plan.evaluates)
         self.end: asyncio.Future[Finish | BaseException] | None = None
 
     async def run(self, ready: Callable[[str, str], None]) -> Outcome:
@@ -182,7 +184,7 @@ class _Daemon:
 
     def _driver(self, work: Coordination) -> tuple[Driver, Callable[[], None]]:
         """The driver, and what is done first in its thread."""
-        recorder = Recorder(self._tell, self.parts.plan.rounds, self.parts.plan.evaluates, work)
+        self.recorder.federation = work
         events = self.stack.enter_context(self.folder.events.open("wb"))
 
         def written(event: CoordinatorEvent) -> None:
@@ -195,7 +197,7 @@ class _Daemon:
 
         driver = Driver(
             work.coordinator, self.store, work.performers,
-            observers=(written, recorder.on, tidied),
+            observers=(written, work.count, self.recorder.on, tidied),
         )  # fmt: skip
 
         def begin() -> None:
@@ -203,26 +205,24 @@ class _Daemon:
                 events.write(entry + b"\n")
             events.flush()
             if driver.replay() == 0:
+                self.records.start(EXECUTOR["executor"], self._warnings())
                 driver.post(work.server.initialise(self.clock.now()))
                 return
             self.clock.set(work.coordinator.now_s)
-            self._catch_up(recorder)
+            past = [decode(entry) for entry in self.store.read()]
+            work.count_again(past, self.records.catch_up(past, self.recorder))
+            changed = folders.changed(self.folder, numerics.environment())
+            self.records.start(EXECUTOR["executor"], changed)
             driver.resume(self.clock.now())
 
         return driver, begin
 
-    def _catch_up(self, recorder: Recorder) -> None:
-        """Tells what the log has and the records do not."""
-        told: set[int] = set()
-        for one in self.subscribers:
-            if isinstance(one, MetricsFile):
-                kept = one.keep(lambda record: record["event"] in ("started", "round"))
-                told = {record["round"] for record in kept if record["event"] == "round"}
-        recorder.catch_up([decode(entry) for entry in self.store.read()], told)
-
-    def _tell(self, record: Any) -> None:
-        for one in self.subscribers:
-            one.on(record)
+    def _warnings(self) -> list[str]:
+        warnings = list(self.parts.warnings)
+        if self.parts.scenario.evaluation.baselines:
+            why = "baselines are left out: they take every client's data to one place; "
+            warnings.append(f"{why}`fedplat sim run` measures them")
+        return warnings
 
     def _epoch(self) -> int:
         """How often this run's coordinator has been started, this time included."""
@@ -261,7 +261,18 @@ class _Daemon:
             raise end
         params = work.server.cargo.decode_broadcast(self.blobs.get(end.broadcast))[0]
         folders.write_model(self.folder.model, params)
+        self.recorder.settle()
+        self.records.choose(end)
+        found = self._figures(work, end)
+        self.records.finish(end, found, self.clock.now(), self.folder.path)
         return Outcome(end.round_id, str(end.model), self.folder.path)
+
+    def _figures(self, work: Coordination, end: Finish) -> Mapping[str, float | None]:
+        """The result's accuracy and loss; measured now, if its round was not evaluated."""
+        if found := self.recorder.central.get(end.selected):
+            return found
+        measured = readable(work.measure(end.selected, end.broadcast))
+        return measured or self.recorder.personal.get(end.selected, {})
 
 
 def _folder(path: Path, parts: Parts) -> folders.RunFolder:
@@ -269,7 +280,7 @@ def _folder(path: Path, parts: Parts) -> folders.RunFolder:
 
     Raises: ConfigError, if another scenario was begun in it.
     """
-    if not path.exists() or not any(path.iterdir()):
+    if folders.is_free(path):
         return folders.create(path, parts.scenario, numerics.environment(), EXECUTOR)
     folder, scenario, _ = folders.reopen(path)
     if scenario.digest() != parts.scenario.digest():

@@ -1,21 +1,20 @@
 """Runs a scenario in one process: from its file to the finished run's folder."""
 
-import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from fedplat.config import run_folder as folders
 from fedplat.config.build import Parts, build
+from fedplat.config.run_records import RunRecords
 from fedplat.config.scenario import Scenario
 from fedplat.engine.commands import Finish
 from fedplat.engine.coordinator import Coordinator
-from fedplat.engine.events import CoordinatorEvent, RoundCommitted, UpdateReceived
+from fedplat.engine.events import CoordinatorEvent, UpdateReceived
 from fedplat.engine.journal import decode, encode
 from fedplat.errors import InterruptedRunError
 from fedplat.learning import numerics
@@ -134,9 +133,8 @@ class _Run:
         self.parts, self.stores, self.folder = parts, stores, folder
         self.started, self.stack, self.options = started, stack, options
         self.interrupt = Interrupt()
-        self.totals = {"bytes_up": 0, "bytes_down": 0}
-        self.subscribers: list[Subscriber] = []
-        self.recorder = Recorder(self._tell, parts.plan.rounds, parts.plan.evaluates)
+        self.records = RunRecords(parts)
+        self.recorder = Recorder(self.records.tell, parts.plan.rounds, parts.plan.evaluates)
         observers = [self.recorder.on, *self._events_file()]
         server = ServerWork(
             parts.work.cargo, parts.rule, stores.blobs, parts.scenario.clients.count
@@ -153,8 +151,8 @@ class _Run:
         self.recorder.federation = self.federation
 
     def go(self, subscribers: Sequence[Subscriber]) -> Result:
-        self.subscribers = [*self._metrics_file(), *subscribers]
-        for subscriber in self.subscribers:
+        self.records.subscribers += [*self._metrics_file(), *subscribers]
+        for subscriber in self.records.subscribers:
             self.stack.callback(subscriber.close)
         if self.stores.log.version:
             self._catch_up()
@@ -167,7 +165,7 @@ class _Run:
             raise self._interrupted()
         server = self.federation.server
         params = server.cargo.decode_broadcast(self.stores.blobs.get(finished.broadcast))[0]
-        self._tell_choice(finished)
+        self.records.choose(finished)
         try:
             self._tell_aftermath(finished.broadcast)
             return self._finish(params, finished)
@@ -206,81 +204,29 @@ class _Run:
             loss=found.get("loss"),
             seconds=perf_counter() - self.started,
             run=self.folder.path if self.folder else None,
-            **self.totals,
+            **self.records.totals,
         )
         if self.folder is not None:
             folders.write_model(self.folder.model, params)
-        self._tell(
-            {
-                "event": "finished",
-                "accuracy": result.accuracy,
-                **({"rmse": found["rmse"]} if "rmse" in found else {}),
-                "loss": result.loss,
-                "digest": digest,
-                "rounds": rounds,
-                "selected": finished.selected,
-                **self.totals,
-                "seconds": result.seconds,
-                "run": str(result.run) if result.run else None,
-            }
-        )
+        self.records.finish(finished, found, result.seconds, result.run)
         if self.folder is not None:
             report.write(self.folder.path)
         return result
 
     # ── records and files ────────────────────────────────────────────────────────────────────────
 
-    def _tell(self, record: Mapping[str, Any]) -> None:
-        if record["event"] == "round":
-            for key in self.totals:
-                self.totals[key] += record.get(key, 0)
-        for subscriber in self.subscribers:
-            subscriber.on(record)
-
     def _tell_start(self) -> None:
-        scenario = self.parts.scenario
-        self._tell(
-            {
-                "event": "started",
-                "name": scenario.name,
-                "seed": scenario.seed,
-                "rounds": scenario.rounds,
-                "clients": scenario.clients.count,
-                "model": {
-                    "name": scenario.model["name"] if scenario.model else "app",
-                    "parameters": self.parts.work.cargo.initial.layout.num_trainable,
-                },
-                "algorithm": scenario.algorithm["name"],
-                "executor": self.federation.executor.name,
-            }
-        )
         begun = self.stores.log.version > 0
         changed = folders.changed(self.folder, numerics.environment()) if self.folder else ()
-        for text in changed if begun else self.parts.warnings:
-            self._tell({"event": "warning", "text": text})
+        self.records.start(self.federation.executor.name, changed if begun else self.parts.warnings)
         if not begun:
-            self._tell(shards_record(self.parts))
-
-    def _tell_choice(self, finished: Finish) -> None:
-        """Says which round's model is the result, where that is not plainly the last one's."""
-        planned, last = self.parts.plan.rounds, finished.round_id
-        said = []
-        if last < planned:
-            patience = self.parts.plan.patience
-            said.append(
-                f"stopped after round {last} of {planned}: the clients' validation loss has not "
-                f"become less in {patience} evaluations"
-            )
-        if finished.selected != last:
-            said.append(f"the model is that of round {finished.selected}, which validated best")
-        if said:
-            self._tell({"event": "warning", "round": last, "text": "; ".join(said)})
+            self.records.tell(shards_record(self.parts))
 
     def _tell_aftermath(self, broadcast: Digest) -> None:
         payload = self.stores.blobs.get(broadcast)
         crossed = cross_evaluation(self.parts, self.stores.states, broadcast, payload)
         for record in (*crossed, *baselines(self.parts)):
-            self._tell(record)
+            self.records.tell(record)
 
     def _metrics_file(self) -> list[Subscriber]:
         return [] if self.folder is None else [MetricsFile(self.folder.metrics)]
@@ -288,17 +234,7 @@ class _Run:
     def _catch_up(self) -> None:
         """Brings the records of a run that was begun earlier to where its log is."""
         events = [decode(entry) for entry in self.stores.log.read()]
-        rounds = [event.round_id for event in events if isinstance(event, RoundCommitted)]
-        last = rounds[-1] if rounds else 0
-        told: set[int] = set()
-        for file in self.subscribers:
-            if isinstance(file, MetricsFile):
-                kept = file.keep(partial(_stands, last=last))
-                told = {record["round"] for record in kept if record["event"] == "round"}
-                for record, key in itertools.product(kept, self.totals):
-                    self.totals[key] += record.get(key, 0)
-        self.recorder.catch_up(events, told)
-        self._count_again(events, max(told, default=0))
+        self._count_again(events, self.records.catch_up(events, self.recorder))
 
     def _count_again(self, events: Sequence[CoordinatorEvent], told: int) -> None:
         """Counts the blobs that the earlier process moved in the round that was interrupted."""
@@ -318,17 +254,6 @@ class _Run:
             file.write(encode(event) + b"\n")
 
         return [write]
-
-
-def _stands(record: Mapping[str, Any], last: int) -> bool:
-    """Whether a record still holds when the run goes on from the commit of round `last`."""
-    match record["event"]:
-        case "round":
-            return int(record["round"]) <= last
-        case "evaluation":
-            return int(record["round"]) < last
-        case event:
-            return event in ("started", "shards", "warning") and "round" not in record
 
 
 def _open_stores(

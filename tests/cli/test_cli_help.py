@@ -15,6 +15,15 @@ COMMANDS = [
     ("config",),
     ("config", "check"),
     ("report",),
+    ("chaos",),
+    ("chaos", "run"),
+    ("up",),
+    ("down",),
+    ("server",),
+    ("server", "start"),
+    ("server", "ca"),
+    ("client",),
+    ("client", "start"),
 ]
 
 
@@ -30,7 +39,9 @@ def test_a_commands_help_shows_an_example_that_can_be_copied(fedplat, command):
     assert f"fedplat {' '.join(command)} simulations/" in fedplat(*command, "--help").out
 
 
-@pytest.mark.parametrize("command", [(), ("sim",), ("data",), ("config",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [(), ("sim",), ("data",), ("config",), ("server",), ("client",)], ids=" ".join
+)
 def test_a_group_alone_shows_its_commands(fedplat, command):
     answer = fedplat(*command)
     assert "Usage" in answer.out + answer.err and "Traceback" not in answer.err

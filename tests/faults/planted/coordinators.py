@@ -1,0 +1,243 @@
+"""Coordinators with one bug each."""
+
+from dataclasses import replace
+
+from fedplat.engine.commands import Commit, Evaluate, Send
+from fedplat.engine.coordinator import Coordinator
+from fedplat.engine.events import DeadlinePassed
+from fedplat.engine.messages import Ack, Offer
+from fedplat.types import Digest
+
+
+def is_offer(command):
+    return isinstance(command, Send) and isinstance(command.message, Offer)
+
+
+def is_ack(command):
+    return isinstance(command, Send) and isinstance(command.message, Ack)
+
+
+class CountsADuplicate(Coordinator):
+    """A client's second update is folded as another row."""
+
+    def _update_received(self, event):
+        if self._is_open(event.round_id) and event.client in self.round.accepted:
+            self.__dict__.setdefault("twice", {})[event.client] = event.round_id
+        return super()._update_received(event)
+
+    def _ordered(self):
+        twice = self.__dict__.get("twice", {})
+        again = [row for row in super()._ordered() if twice.get(row[0]) == self.round.round_id]
+        return tuple(sorted([*super()._ordered(), *again]))
+
+
+class AcceptsForAClosedRound(Coordinator):
+    """ "late" is said as "accepted"."""
+
+    def _ack(self, event, verdict, detail=""):
+        return super()._ack(event, "accepted" if verdict == "late" else verdict, detail)
+
+
+class AddsToAClosedRound(Coordinator):
+    """What comes while the fold is made is added to the record."""
+
+    def _update_received(self, event):
+        if self.phase == "aggregating" and event.round_id == self.round.round_id:
+            self.round.accepted.setdefault(event.client, event)
+        return super()._update_received(event)
+
+
+class OffersOnce(Coordinator):
+    """Nobody is offered anything again, after a restart or a lost session."""
+
+    def resume(self, time_s):
+        return [one for one in super().resume(time_s) if not is_offer(one)]
+
+    def outstanding(self, client):
+        return [one for one in super().outstanding(client) if not is_offer(one)]
+
+
+class AcknowledgesOnce(Coordinator):
+    """An acknowledgement that was lost is not said again at the next session."""
+
+    def outstanding(self, client):
+        return [one for one in super().outstanding(client) if not is_ack(one)]
+
+
+class RemembersOneRound(Coordinator):
+    """A duplicate from before the last round is answered "late", though the first counts."""
+
+    def _committed(self, event):
+        now = self.round.round_id
+        self.counted = {c: {r for r in rounds if r == now} for c, rounds in self.counted.items()}
+        return super()._committed(event)
+
+
+class AnyDeadlineCloses(Coordinator):
+    """The deadline of an earlier round closes the open one."""
+
+    def handle(self, event):
+        if isinstance(event, DeadlinePassed) and self.phase == "collecting":
+            return self._close()
+        return super().handle(event)
+
+
+class ForgetsTheEvaluation(Coordinator):
+    """A restart loses the coordinator's own evaluation, and goes on as if it had been made."""
+
+    def resume(self, time_s):
+        commands = [one for one in super().resume(time_s) if not isinstance(one, Evaluate)]
+        self.evaluating = None
+        return commands
+
+
+class NeverEvaluatesAgain(Coordinator):
+    """A restart does not ask for the evaluation that was going on, and waits for it."""
+
+    def resume(self, time_s):
+        return [one for one in super().resume(time_s) if not isinstance(one, Evaluate)]
+
+
+class FoldsAsTheyCome(Coordinator):
+    """The record's order is that of arrival."""
+
+    def _ordered(self):
+        return tuple((e.client, e.update, e.weight) for e in self.round.accepted.values())
+
+
+class FoldsBackwards(Coordinator):
+    """The record is in order, the fold was not."""
+
+    def _aggregate(self):
+        command = super()._aggregate()
+        return replace(command, updates=command.updates[::-1])
+
+
+class LosesTheLost(Coordinator):
+    """Who declines is waited for."""
+
+    def _lose(self, client, why, diverged, step=0):
+        return []
+
+
+class BreaksTheChain(Coordinator):
+    """A record names the model before it instead of the record before it."""
+
+    def _committed(self, event):
+        commands = super()._committed(event)
+        self.previous = event.model
+        return commands
+
+
+class ForgetsTheChain(Coordinator):
+    """A restart begins a new chain."""
+
+    def resume(self, time_s):
+        self.previous = Digest("")
+        return super().resume(time_s)
+
+
+class CommitsTwice(Coordinator):
+    """The record of a round is written twice."""
+
+    def _commit(self):
+        return super()._commit() * 2
+
+
+class CommitsEarly(Coordinator):
+    """The next commit does not wait for the evaluation."""
+
+    def _commit(self):
+        return [Commit(self._record())]
+
+
+class OffersToEverybody(Coordinator):
+    """Clients are asked that the round did not select."""
+
+    def _offers(self):
+        offers = [
+            Send(Offer(client, self.round.round_id, "fit", self.broadcast))
+            for client in self.plan.evaluators
+        ]
+        return [*super()._offers(), *offers]
+
+
+class OffersTheOldModel(Coordinator):
+    """A round starts from the model before the last."""
+
+    def _committed(self, event):
+        before = self.broadcast
+        commands = super()._committed(event)
+        self.broadcast = before
+        return commands
+
+
+class SurveysOneClient(Coordinator):
+    """The first client's evaluation is enough."""
+
+    def _surveyed(self, round_id, client, metrics):
+        if self.phase != "surveying" or round_id != self.round.round_id:
+            return []
+        return self._next()
+
+
+class IgnoresTheQuorum(Coordinator):
+    """A round closes with whatever it has, if it has anything."""
+
+    def _close(self):
+        self.plan = replace(self.plan, quorum=1)
+        return super()._close()
+
+
+class ClosesOneEarly(Coordinator):
+    """One update less is enough."""
+
+    def _close_if_complete(self):
+        enough = len(self.round.accepted) >= max(1, self.plan.per_round - 1)
+        return self._close() if enough or self.round.complete else []
+
+
+class WaitsForAll(Coordinator):
+    """Over-selection is forgotten: a round takes every update that it asked for."""
+
+    def _close_if_complete(self):
+        return self._close() if self.round.complete else []
+
+
+class ForgetsTheFold(Coordinator):
+    """A restart during the fold does not start it again."""
+
+    def _outstanding(self):
+        return [] if self.phase == "aggregating" else super()._outstanding()
+
+
+class ForgetsTheCommit(Coordinator):
+    """A restart between fold and commit does not commit."""
+
+    def _outstanding(self):
+        return [] if self.phase == "committing" else super()._outstanding()
+
+
+class ForgetsASurvey(Coordinator):
+    """A client that was away is not asked for its evaluation again."""
+
+    def _outstanding(self):
+        return [] if self.phase == "surveying" else super()._outstanding()
+
+    def outstanding(self, client):
+        return [] if self.phase == "surveying" else super().outstanding(client)
+
+
+class FinishesAgainAnew(Coordinator):
+    """A restart after the end gives the first model as the result."""
+
+    def _finish(self):
+        commands = super()._finish()
+        return [replace(one, model=Digest("")) for one in commands] if self.round.lost else commands
+
+
+BUGS = {
+    name: cls
+    for name, cls in list(globals().items())
+    if isinstance(cls, type) and issubclass(cls, Coordinator) and cls is not Coordinator
+}
