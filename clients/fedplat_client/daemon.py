@@ -8,14 +8,11 @@ import json
 import signal
 import tomllib
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
 from time import monotonic
 from typing import Any
-
-import grpc
-import grpc.aio
 
 from fedplat import __version__
 from fedplat.config import scenario as scenarios
@@ -33,9 +30,11 @@ from fedplat.storage.files import FileBlobs
 from fedplat.storage.incoming import Incoming
 from fedplat.storage.sqlite import SqliteStore
 from fedplat.transports.grpc.blob_client import BlobClient
-from fedplat.transports.grpc.channel import CHANNEL_OPTIONS, Credentials, require_loopback
+from fedplat.transports.grpc.channel import Credentials, require_loopback
+from fedplat.transports.grpc.dial import Dialer
 from fedplat.transports.grpc.identity import metadata, name_in
-from fedplat.transports.grpc.session_client import SessionClient
+from fedplat.transports.grpc.poll_client import poll
+from fedplat.transports.grpc.session_client import Line, SessionClient, stream
 from fedplat.types import ClientId, Digest
 from fedplat.wire.session import (
     OLDEST_PROTOCOL,
@@ -49,6 +48,8 @@ from fedplat.wire.session import (
 from fedplat_client.trainer import Limits, Trainer
 
 MAX_BROADCAST_BYTES = 1 << 40
+LINES: dict[str, Line] = {"stream": stream, "poll": poll}
+GOODBYE_S = 5.0  # for the coordinator to end the session
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 15.0  # between attempts to move a blob
 
 Tell = Callable[[dict[str, Any]], None]
@@ -74,11 +75,12 @@ class _Daemon:
     def __init__(self, deployment: ClientDeployment, tell: Tell, stack: ExitStack) -> None:
         self.deployment, self.tell = deployment, tell
         tls = deployment.tls
-        self.keys = None if tls is None else Credentials(tls.key, tls.certificate, tls.authority)
-        if self.keys is None:
+        keys = None if tls is None else Credentials(tls.key, tls.certificate, tls.authority)
+        if keys is None:
             require_loopback(deployment.coordinator)
+        self.dialer = Dialer(keys, deployment.proxy)
         self.name = ClientId(deployment.name or name_in(deployment.tls.certificate))  # type: ignore[union-attr]
-        self.metadata = metadata(self.name, plain=self.keys is None)
+        self.metadata = metadata(self.name, plain=keys is None)
         self.store = stack.enter_context(SqliteStore(deployment.folder / "store.sqlite"))
         self.blobs = FileBlobs(deployment.folder / "blobs")
         self.incoming = Incoming(self.blobs, deployment.folder / "blobs" / "incoming")
@@ -107,7 +109,11 @@ class _Daemon:
         environment = json.dumps(asdict(numerics.environment()), sort_keys=True)
         hello = Hello(PROTOCOL, OLDEST_PROTOCOL, f"fedplat {__version__}", environment)
         where = self.deployment.coordinator
-        self.session = SessionClient(self._dial, where, hello, self, self.metadata)
+        self.session = SessionClient(
+            partial(self.dialer.control, where), where, hello, self, self.metadata,
+            line=LINES[self.deployment.transport],
+            explain=partial(self.dialer.refusal, where),
+        )  # fmt: skip
         talking = asyncio.create_task(self.session.run())
         ends: set[asyncio.Future[Any]] = {talking, self.over}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -115,19 +121,14 @@ class _Daemon:
         for task in (self.working, self.sending):
             if task is not None:
                 task.cancel()
-        with suppress(asyncio.CancelledError):
-            await talking
+        await asyncio.wait({talking}, timeout=GOODBYE_S)
+        if not talking.cancel() and not talking.cancelled():
+            talking.result()
         if self.trainer is not None:
             self.trainer.stop()
         return self.over.result()
 
     # ── the session ──────────────────────────────────────────────────────────────────────────────
-
-    def _dial(self) -> grpc.aio.Channel:
-        where = self.deployment.coordinator
-        if self.keys is None:
-            return grpc.aio.insecure_channel(where, options=CHANNEL_OPTIONS)
-        return grpc.aio.secure_channel(where, self.keys.of_client(), options=CHANNEL_OPTIONS)
 
     def welcomed(self, welcome: Welcome) -> None:
         """As in `Listener`: from here on the client knows what is trained, and where blobs go."""
@@ -143,13 +144,8 @@ class _Daemon:
             self._do(self.machine.resume(self._now()))  # what was said may have been lost
 
     def _data(self, where: str) -> BlobClient:
-        if self.keys is None:
-            channel = grpc.insecure_channel(where, options=CHANNEL_OPTIONS)
-        else:
-            credentials = self.keys.of_client()
-            channel = grpc.secure_channel(where, credentials, options=CHANNEL_OPTIONS)
         return BlobClient(
-            channel,
+            self.dialer.data(where),
             where,
             metadata=self.metadata,
             queued=lambda position: self.tell({"event": "queued", "position": position}),

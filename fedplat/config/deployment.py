@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -76,6 +76,16 @@ class ClientDeployment(_Frozen):
     """How much memory training may take."""
     training_timeout_s: float | None = Field(default=None, gt=0)
     """How long one training may take."""
+    transport: Literal["stream", "poll"] = "stream"
+    """How control messages travel; "poll" is for networks that cut long streams."""
+    proxy: str | None = None
+    """The HTTP proxy that connects to the outside: http://HOST:PORT; with `tls` only."""
+
+    @model_validator(mode="after")
+    def _has_a_proxy_for_tls_alone(self) -> "ClientDeployment":
+        if self.proxy is not None and self.tls is None:
+            raise ValueError("a proxy is for `tls`; plain text does not leave this machine")
+        return self
 
     @model_validator(mode="after")
     def _has_a_name(self) -> "ClientDeployment":

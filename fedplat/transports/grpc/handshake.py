@@ -13,11 +13,17 @@ from fedplat.transports.grpc.channel import Credentials
 ATTEMPTS, PAUSE_S = 3, 0.5  # a coordinator that goes down closes sockets too
 TIMEOUT_S = 5.0
 CLOSED = "the coordinator closes the connection"
+ANEW = "copy all three anew (`tls`)"
 Connect = Callable[[str, int], socket.socket]
 
 
+def direct(host: str, port: int) -> socket.socket:
+    """A connection without a proxy."""
+    return socket.create_connection((host, port), TIMEOUT_S)
+
+
 def refusal(
-    where: str, keys: Credentials | None, connect: Connect | None = None
+    where: str, keys: Credentials | None, connect: Connect = direct
 ) -> UnauthenticatedError | None:
     """Why no connection with `where` can come about; None, if one may.  Takes seconds.
 
@@ -27,7 +33,7 @@ def refusal(
     flaw = None if keys is None else _own_flaw(keys)
     for attempt in range(ATTEMPTS if flaw is None else 0):
         sleep(PAUSE_S if attempt else 0)
-        flaw = _tried(where, keys, connect or _direct)
+        flaw = _tried(where, keys, connect)
         if flaw is None or not flaw.startswith(CLOSED):
             break
     return None if flaw is None else UnauthenticatedError(reason=f"{where}: {flaw}")
@@ -59,9 +65,7 @@ def _tried(where: str, keys: Credentials | None, connect: Connect) -> str | None
     try:
         context = _context(keys)
     except (OSError, ValueError) as error:
-        assert keys is not None  # noqa: S101
-        reason = f"{keys.key}, {keys.certificate} and {keys.authority} do not fit together"
-        return f"{reason} ({error}); copy all three anew"
+        return f"the key, the certificate and the authority do not fit together ({error}); {ANEW}"
     try:
         plain = connect(host, int(port))
     except (OSError, ValueError):
@@ -109,7 +113,3 @@ def _handshake(wrap: Callable[[], ssl.SSLSocket], keys: Credentials) -> str | No
         why = ""
     reason = f"{CLOSED}{why}: it does not take the certificate {keys.certificate}"
     return f"{reason}; have its authority issue one (`fedplat server ca`)"
-
-
-def _direct(host: str, port: int) -> socket.socket:
-    return socket.create_connection((host, port), TIMEOUT_S)
