@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from fedplat.cli import client, config, data, server, sim
+from fedplat.cli import chaos, client, config, data, server, sim
 from fedplat.cli.replay import replay
 from fedplat.cli.report import report
 from fedplat.cli.up import down, up
@@ -28,6 +28,7 @@ cli.add_typer(server.app, name="server")
 cli.add_typer(client.app, name="client")
 cli.add_typer(data.app, name="data")
 cli.add_typer(config.app, name="config")
+cli.add_typer(chaos.app, name="chaos")
 cli.command()(report)
 cli.command()(replay)
 

@@ -23,10 +23,11 @@ def fedplat(tmp_path, capsys, monkeypatch):
     return Command(tmp_path, capsys, monkeypatch)
 
 
+@pytest.mark.slow
 def test_a_few_hundred_schedules_break_no_invariant():
-    outcome = conduct(300, seed=1)
+    outcome = conduct(200, seed=1)
     assert [one.record() for one in outcome.found] == []
-    assert outcome.rounds > 500 and outcome.faults > 1000  # it was no calm weather
+    assert outcome.rounds > 350 and outcome.faults > 700  # it was no calm weather
 
 
 def test_the_same_seed_gives_the_same_messages_and_the_same_log():
@@ -43,10 +44,11 @@ def test_every_kind_of_fault_is_drawn():
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_where_the_same_updates_count_the_model_is_the_calm_runs():
-    troubled = [(run(draw(seed)), run(draw(seed).only(()))) for seed in range(120)]
+    troubled = [(run(draw(seed)), run(draw(seed).only(()))) for seed in range(60)]
     alike = [(one, calm) for one, calm in troubled if one.accepted == calm.accepted]
-    assert len(alike) > 30
+    assert len(alike) > 15
     assert all(one.model == calm.model for one, calm in alike)
     others = [(one, calm) for one, calm in troubled if one.accepted != calm.accepted]
     assert any(one.model != calm.model for one, calm in others)  # the control: models do differ
@@ -63,6 +65,7 @@ def test_crashes_are_had_and_survived():
     assert with_them.violation is None and with_them.trace != without.trace
 
 
+@pytest.mark.slow
 def test_a_schedule_is_shrunk_to_faults_that_are_all_needed():
     suspects = BUGS["RemembersOneRound"]
     found = conduct(ENOUGH, 0, suspects=suspects, stop_at=1).found[0]
@@ -87,6 +90,7 @@ def test_at_least_twenty_bugs_are_planted():
     assert len(BUGS) >= LEAST_BUGS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BUGS)
 def test_a_planted_bug_is_found(name, record_property):
     outcome = conduct(ENOUGH, 0, suspects=BUGS[name], stop_at=1)
@@ -107,8 +111,9 @@ class TornEvents(CrashableEvents):
         return version
 
 
+@pytest.mark.slow
 def test_what_is_no_bug_is_not_reported():
-    assert conduct(200, 0, suspects=Suspects(events=TornEvents)).found == ()
+    assert conduct(100, 0, suspects=Suspects(events=TornEvents)).found == ()
 
 
 def test_the_command_tells_what_it_did(fedplat):

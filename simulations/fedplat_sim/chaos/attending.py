@@ -1,0 +1,160 @@
+"""A client's process: the real machine, driver and states over a disk, a clock and a network.
+
+It does what the client's daemon does, in the same order, without its subprocess.
+"""
+
+from typing import Protocol
+
+from fedplat.engine.client import Client
+from fedplat.engine.commands import DropState, KeepState, Send, Work
+from fedplat.engine.events import Acknowledged, ClientEvent, Offered, WorkFailed, WorkFinished
+from fedplat.engine.messages import Ack, Message, Offer, Submit
+from fedplat.errors import MissingBlobError
+from fedplat.runtime.client_states import ClientStates
+from fedplat.runtime.driver import Driver
+from fedplat.types import ClientId, Digest
+from fedplat.wire import convert
+from fedplat_sim.chaos import tiny
+from fedplat_sim.chaos.faults import Schedule
+from fedplat_sim.chaos.process import Process
+from fedplat_sim.chaos.suspects import Suspects
+from fedplat_sim.schedule import Schedule as Timeline
+
+TRAINING_S = 0.1
+AGAIN_S = 0.5  # after so long it tries again what did not go
+
+
+class Session(Protocol):
+    """The client's end of its session."""
+
+    def to_coordinator(self, client: ClientId, payload: bytes, update: bytes) -> None: ...
+
+    def fetch(self, client: ClientId, digest: Digest) -> bytes | None: ...
+
+    def lost(self, client: ClientId, for_s: float) -> None: ...
+
+    def over(self) -> bool: ...
+
+
+class Attending:
+    """A client that can die.  `acknowledged` are the rounds of which it has heard "accepted"."""
+
+    def __init__(
+        self,
+        name: ClientId,
+        schedule: Schedule,
+        time: Timeline,
+        suspects: Suspects,
+        session: Session,
+    ) -> None:
+        self.name, self.schedule, self.suspects, self.session = name, schedule, suspects, session
+        self.acknowledged: set[int] = set()
+        self.connected, self.attempt = False, 0
+        self.process = Process(name, schedule, time, suspects, self._start, self._died)
+        self._looked = suspects.client_states(self.process.disk.states)
+
+    @property
+    def kept(self) -> bytes:
+        """The client's state in effect, as its disk has it."""
+        return self._looked.get(self.name)
+
+    def _start(self) -> None:
+        process, disk = self.process, self.process.disk
+        self.machine: Client = self.suspects.client(self.name)
+        self.states: ClientStates = self.suspects.client_states(disk.states)
+        self.working = self.sending = 0
+        self.resumed = False
+        performers = process.guarded(
+            {
+                Work: lambda command: self._work(command.offer),
+                Send: self._send,
+                KeepState: lambda command: self.states.keep(self.name, command.round_id),
+                DropState: lambda command: self.states.drop(self.name, command.round_id),
+            }
+        )
+        self.performers = performers
+        self.driver: Driver = self.suspects.driver(self.machine, disk.events, performers)
+        self.driver.replay()
+        self.session.lost(self.name, 0.0)
+
+    def _died(self) -> None:
+        self.connected = False
+
+    # ── what is said to it ───────────────────────────────────────────────────────────────────────
+
+    def welcomed(self) -> None:
+        """The session stands."""
+        self.process.run(self._welcomed)
+
+    def received(self, payload: bytes) -> None:
+        """A message of the coordinator has come."""
+        self.process.run(lambda: self._take(convert.decode(payload)))
+
+    def _welcomed(self) -> None:
+        if self.resumed and self.machine.answer is None:
+            return
+        self.resumed = True
+        for command in self.machine.resume(self.process.now()):
+            self.performers[type(command)](command)
+
+    def _take(self, message: Message) -> None:
+        match message:
+            case Offer():
+                self._post(Offered(self.process.now(), message))
+            case Ack(_, round_id, verdict):
+                self._post(Acknowledged(self.process.now(), round_id, verdict))
+                if verdict == "accepted":
+                    self.acknowledged.add(round_id)
+            case _:
+                pass  # nobody else speaks to a client
+
+    def _post(self, event: ClientEvent) -> None:
+        self.driver.post(event)
+        self.driver.flush()
+
+    # ── what its machine asks for ────────────────────────────────────────────────────────────────
+
+    def _work(self, offer: Offer) -> None:
+        self.working += 1
+        number = self.working
+        self.process.later(TRAINING_S, lambda: self._train(offer, number))
+
+    def _train(self, offer: Offer, number: int) -> None:
+        if number != self.working or self.session.over():
+            return
+        disk = self.process.disk
+        try:
+            payload = bytes(disk.blobs.get(offer.broadcast))
+        except MissingBlobError:
+            fetched = self.session.fetch(self.name, offer.broadcast)
+            if fetched is None:
+                self.process.later(AGAIN_S, lambda: self._train(offer, number))
+                return
+            payload = fetched
+            disk.blobs.put(payload)
+        self._post(self._worked(offer))
+
+    def _worked(self, offer: Offer) -> ClientEvent:
+        now_s, round_id, disk = self.process.now(), offer.round_id, self.process.disk
+        if offer.task == "evaluate":
+            judged = tiny.judged(self.name, offer.broadcast)
+            return WorkFinished(now_s, round_id, "evaluate", None, 0.0, judged)
+        if (self.name, round_id) in self.schedule.course.diverging:
+            return WorkFailed(now_s, round_id, "fit", "diverged", "the training loss", 1)
+        state = tiny.next_state(self.states.get(self.name), round_id)
+        update = disk.blobs.put(tiny.trained(self.name, round_id, offer.broadcast))
+        self.states.stage(self.name, round_id, state)
+        return WorkFinished(now_s, round_id, "fit", update, tiny.weight(self.name))
+
+    def _send(self, command: Send) -> None:
+        self.sending += 1
+        number = self.sending
+        self.process.later(command.after_s, lambda: self._deliver(command.message, number))
+
+    def _deliver(self, message: Message, number: int) -> None:
+        if number != self.sending:
+            return
+        update = b""
+        if isinstance(message, Submit) and message.update is not None:
+            update = bytes(self.process.disk.blobs.get(message.update))
+        self.session.to_coordinator(self.name, convert.encode(message), update)

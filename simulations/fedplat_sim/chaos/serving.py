@@ -1,0 +1,167 @@
+"""The coordinator's process: the real machine, driver and fold over a disk, a clock and a network.
+
+It does what the coordinator's daemon does, in the same order, without its threads.
+"""
+
+from fedplat.aggregators.mean import Mean
+from fedplat.engine.commands import (
+    Aggregate,
+    Commit,
+    Evaluate,
+    Fail,
+    Finish,
+    FoldAhead,
+    Send,
+    SetDeadline,
+)
+from fedplat.engine.coordinator import Coordinator
+from fedplat.engine.events import (
+    ClientDeclined,
+    CoordinatorEvent,
+    DeadlinePassed,
+    Evaluated,
+    EvaluationReceived,
+    RoundCommitted,
+    UpdateReceived,
+)
+from fedplat.engine.intake import flaw
+from fedplat.engine.messages import Ack, Decline, Message, Offer, Submit
+from fedplat.errors import FedplatError, MissingBlobError
+from fedplat.runtime.driver import Driver
+from fedplat.runtime.server_work import ServerWork
+from fedplat.types import ClientId, Digest
+from fedplat.wire import convert
+from fedplat_sim.chaos import tiny
+from fedplat_sim.chaos.faults import COORDINATOR, Schedule
+from fedplat_sim.chaos.ledger import Ledger
+from fedplat_sim.chaos.process import Process
+from fedplat_sim.chaos.suspects import Suspects
+from fedplat_sim.chaos.wiring import Wires
+from fedplat_sim.schedule import Schedule as Timeline
+
+GATHER_S = 0.02  # events that come within so long are logged together
+WORK_S = 0.05  # what a fold takes
+EVALUATION_S = 0.2  # what the coordinator's own evaluation takes
+
+
+class Serving:
+    """A coordinator that can die; `finished` or `failure` is how its federation ended."""
+
+    def __init__(
+        self, schedule: Schedule, time: Timeline, suspects: Suspects, wires: Wires
+    ) -> None:
+        self.schedule, self.suspects, self.wires = schedule, suspects, wires
+        self.process = Process(
+            COORDINATOR, schedule, time, suspects, self._start, lambda: wires.coordinator_died()
+        )
+        self.ledger = Ledger(schedule, suspects.coordinator, self.process.disk)
+        self.machine: Coordinator = suspects.coordinator(schedule.course.plan)
+        self.finished: Finish | None = None
+        self.failure: FedplatError | None = None
+
+    def _start(self) -> None:
+        disk, process = self.process.disk, self.process
+        self.machine = self.suspects.coordinator(self.schedule.course.plan)
+        self.server: ServerWork = self.suspects.server(
+            tiny.cargo(), Mean(), disk.blobs, len(self.schedule.course.clients)
+        )
+        performers = {
+            Send: lambda command: self._say(command.message),
+            SetDeadline: self._set_deadline,
+            FoldAhead: lambda command: self.server.fold_ahead(command),
+            Aggregate: lambda command: process.later(WORK_S, lambda: self._aggregate(command)),
+            Commit: lambda command: self.driver.post(command.record),
+            Evaluate: lambda command: process.later(EVALUATION_S, lambda: self._evaluate(command)),
+            Finish: self._finish,
+            Fail: self._fail,
+        }
+        self.driver: Driver = self.suspects.driver(
+            self.machine, disk.events, process.guarded(performers), observers=(self._tidy,)
+        )
+        if self.driver.replay() == 0:
+            self._post(self.server.initialise(process.now()))
+            self.driver.flush()
+            return
+        process.set_clock(self.machine.now_s)
+        self.ledger.resumed(self.machine)
+        self.driver.resume(process.now())
+
+    # ── what is said to it ───────────────────────────────────────────────────────────────────────
+
+    def opened(self, client: ClientId) -> None:
+        """A client has a new session: it hears again what it may not have heard."""
+        self.process.run(lambda: self._say_again(client))
+
+    def received(self, payload: bytes, update: bytes) -> None:
+        """A client's message has come, and the update that it names, if it names one."""
+        self.process.run(lambda: self._take(convert.decode(payload), update))
+
+    def download(self, digest: Digest) -> bytes:
+        """The bytes of a broadcast.  Raises: MissingBlobError."""
+        evaluating = self.machine.evaluating
+        if digest not in (self.machine.broadcast, evaluating.broadcast if evaluating else None):
+            raise MissingBlobError(where=COORDINATOR, digest=digest)
+        return bytes(self.process.disk.blobs.get(digest))
+
+    def _say_again(self, client: ClientId) -> None:
+        for command in self.machine.outstanding(client):
+            if isinstance(command, Send):
+                self._say(command.message)
+
+    def _take(self, message: Message, update: bytes) -> None:
+        now_s = self.process.now()
+        match message:
+            case Submit(client, round_id, "evaluate", _, _, metrics):
+                self._post(EvaluationReceived(now_s, round_id, client, metrics))
+            case Submit(client, round_id, "fit", _, weight, metrics):
+                digest = self.process.disk.blobs.put(update)
+                why = flaw(update, weight, tiny.cargo())
+                size_bytes = len(update)
+                self._post(
+                    UpdateReceived(
+                        now_s, round_id, client, digest, size_bytes, weight, metrics, why
+                    )
+                )
+            case Decline(client, round_id, task, reason, detail, step):
+                self._post(ClientDeclined(now_s, round_id, client, task, reason, detail, step))
+            case _:
+                pass  # nobody else speaks to a coordinator
+
+    def _post(self, event: CoordinatorEvent) -> None:
+        self.driver.post(event)
+        self.process.later(GATHER_S, self.driver.flush)
+
+    # ── what its machine asks for ────────────────────────────────────────────────────────────────
+
+    def _say(self, message: Message) -> None:
+        if isinstance(message, Offer | Ack):
+            self.ledger.said(message)
+            self.wires.to_client(message.client, convert.encode(message))
+
+    def _set_deadline(self, command: SetDeadline) -> None:
+        passed = DeadlinePassed(command.time_s, command.round_id)
+        left_s = command.time_s - self.process.now()
+        self.process.later(left_s, lambda: self._post(passed))
+
+    def _aggregate(self, command: Aggregate) -> None:
+        self._post(self.server.aggregate(command, self.process.now()))
+
+    def _evaluate(self, command: Evaluate) -> None:
+        self.process.disk.blobs.get(command.broadcast)
+        metrics = tiny.judged(ClientId("client-000000"), command.broadcast)
+        self._post(Evaluated(self.process.now(), command.round_id, metrics))
+
+    def _tidy(self, event: CoordinatorEvent) -> None:
+        if isinstance(event, RoundCommitted):
+            self.ledger.look()  # while the updates are still there
+            best = self.machine.best
+            kept = {event.broadcast, event.kept} | ({best.broadcast, best.kept} if best else set())
+            self.process.disk.blobs.collect(kept)
+
+    def _finish(self, command: Finish) -> None:
+        self.ledger.finished(command)
+        self.finished = command
+
+    def _fail(self, command: Fail) -> None:
+        self.ledger.failed(command.error)
+        self.failure = command.error
