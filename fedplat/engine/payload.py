@@ -24,6 +24,9 @@ from fedplat.params import (
 from fedplat.protocols import Algorithm, ClientResult, Codec, ColumnCodec, ServerState
 from fedplat.types import State, Tensors, TensorSpec
 
+FLOAT32_BYTES = 4
+HEADER_ROOM_BYTES = 1 << 20
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedUpdate:
@@ -79,6 +82,11 @@ class Cargo:
     def broadcast_bytes(self) -> int:
         """The size of every broadcast."""
         return sum(spec.numel * spec.dtype.itemsize for spec in self._broadcast_specs)
+
+    @property
+    def update_limit_bytes(self) -> int:
+        """The most that an update may take: twice its float32 bytes, and room for headers."""
+        return 2 * (self._head_bytes + FLOAT32_BYTES * self.shared.dim) + HEADER_ROOM_BYTES
 
     def encode_broadcast(self, state: ServerState) -> bytes:
         """What every client of a round downloads."""

@@ -41,6 +41,7 @@ class Incoming:
         self._blobs, self._folder, self._free = blobs, folder, free
         self._open: dict[Digest, Receiving | None] = {}
         self._lock = Lock()
+        self._swept: dict[str, int] = {}
         with told(folder):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -96,6 +97,14 @@ class Incoming:
                     freed += part.stat().st_size
                     part.unlink()
         return freed
+
+    def sweep(self) -> int:
+        """Removes what is not going on and has not grown since the last sweep; as `collect`."""
+        with self._lock, told(self._folder):
+            sizes = {one.stem: one.stat().st_size for one in self._folder.glob(f"*{PART}")}
+        grown = {Digest(name) for name, size in sizes.items() if self._swept.get(name) != size}
+        self._swept = sizes
+        return self.collect(grown)
 
     def _part(self, digest: Digest) -> Path:
         return self._folder / f"{digest}{PART}"

@@ -86,6 +86,12 @@ def test_some_algorithm_sends_extras_and_the_model_has_tensors_beside_the_vector
 
 
 @pytest.mark.parametrize("name", EVERY)
+def test_the_most_that_an_update_may_take_is_twice_what_it_takes_as_float32(name):
+    one = cargo(name)
+    assert one.update_limit_bytes == 2 * len(encoded(one)) + 2**20
+
+
+@pytest.mark.parametrize("name", EVERY)
 def test_a_broadcast_comes_out_as_it_went_in_and_has_the_size_that_is_said(name):
     one = cargo(name)
     first = one.first

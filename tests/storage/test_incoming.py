@@ -144,6 +144,18 @@ def test_collecting_removes_what_nobody_waits_for(incoming, tmp_path):
     assert left == {DIGEST, OTHER}
 
 
+def test_sweeping_removes_what_has_not_grown_since_the_last_time(incoming):
+    third = "cd" * 32
+    for digest in (DIGEST, OTHER, third):
+        bring(incoming, bytes(100), digest)
+    assert incoming.sweep() == 0
+    bring(incoming, bytes(1), DIGEST)
+    with incoming.open(OTHER, 200):
+        assert incoming.sweep() == 100
+    assert [incoming.offset(digest) for digest in (DIGEST, OTHER, third)] == [101, 100, 0]
+    assert incoming.sweep() == 201
+
+
 # ── the disk ─────────────────────────────────────────────────────────────────────────────────────
 
 
