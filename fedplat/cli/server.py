@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fedplat.cli import admin
 from fedplat.errors import ConfigError
 
 app = typer.Typer(help="Run the coordinator of a federation.", no_args_is_help=True)
@@ -92,3 +93,6 @@ def ca(
         typer.echo(json.dumps({"event": "certificate", "name": name, **files}))
         return
     typer.echo("[tls]\n" + "\n".join(f"{key} = {json.dumps(path)}" for key, path in files.items()))
+
+
+admin.attach(app)

@@ -34,8 +34,10 @@ from fedplat.transports.grpc.channel import SERVER_OPTIONS, Credentials, require
 from fedplat.transports.grpc.session_server import SessionService
 from fedplat.transports.grpc.slots import Slots
 from fedplat.wire.session import Drain, Finished, Frame
+from fedplat_server.admin import AdminService
 from fedplat_server.coordination import Coordination, Terms
 from fedplat_server.engine_thread import EngineThread
+from fedplat_server.operations import Operations
 
 EXECUTOR = {"executor": "daemons", "numerics": "step"}
 MOST_CALLS = 4096  # sessions and polls at a time
@@ -129,10 +131,14 @@ class _Daemon:
             self.parts, self.blobs, engine, self.clock, terms, self._ended,
             keep_updates=self.deployment.keep_updates,
         )  # fmt: skip
+        self.operations = Operations(
+            work.coordinator, engine, self.store, self.clock, terms.epoch, self._ended
+        )
         async with AsyncExitStack() as opened:
             sessions = await self._listen(work, opened, ready)
             engine.start(*self._driver(work))
             end = await self.end
+            self.operations.close(end)
             await self._say_goodbye(sessions, end)
             engine.stop()
             work.close()
@@ -156,7 +162,8 @@ class _Daemon:
         )
         data.add_generic_rpc_handlers((service.handler(),))
         control = grpc.aio.server(options=SERVER_OPTIONS, maximum_concurrent_rpcs=MOST_CALLS)
-        control.add_generic_rpc_handlers((sessions.handler(),))
+        admin = AdminService(self.operations, plain=plain)
+        control.add_generic_rpc_handlers((sessions.handler(), admin.handler()))
         self.data_port = self._bind(data, self.deployment.data_address)
         port = self._bind(control, self.deployment.address)
         data.start()
@@ -167,7 +174,10 @@ class _Daemon:
         opened.push_async_callback(sessions.stop)
         work.speak = sessions.send
         host = self.deployment.address.rpartition(":")[0]
-        ready(f"{host}:{port}", f"{host}:{self.data_port}")
+        self.operations.heard = sessions.silences
+        addresses = f"{host}:{port}", f"{host}:{self.data_port}"
+        self.operations.address, self.operations.data_address = addresses
+        ready(*addresses)
         return sessions
 
     def _bind(self, server: Any, address: str) -> int:
@@ -194,10 +204,11 @@ class _Daemon:
         def tidied(event: CoordinatorEvent) -> None:
             if isinstance(event, RoundCommitted):
                 work.tidy(event)
+                self.incoming.sweep()
 
         driver = Driver(
             work.coordinator, self.store, work.performers,
-            observers=(written, work.count, self.recorder.on, tidied),
+            observers=(written, work.count, self.recorder.on, tidied, self.operations.on),
         )  # fmt: skip
 
         def begin() -> None:

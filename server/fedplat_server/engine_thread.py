@@ -21,8 +21,7 @@ class EngineThread:
 
     def start(self, driver: Driver, first: Job) -> None:
         """Begins with the job `first`, in the thread."""
-        self._driver = driver
-        self._inbox.put(first)
+        self._driver, self._first = driver, first
         self._thread.start()
 
     def post(self, event: CoordinatorEvent) -> None:
@@ -40,6 +39,8 @@ class EngineThread:
 
     def _run(self) -> None:
         try:
+            self._first()  # before what has been posted already: the log is to be folded first
+            self._driver.flush()
             while (one := self._inbox.get()) is not None:
                 while one is not None:
                     self._take(one)

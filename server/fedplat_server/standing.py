@@ -1,0 +1,72 @@
+"""How a federation stands, in words: what an operator asks first."""
+
+from collections.abc import Mapping, Sequence
+
+from fedplat.engine.coordinator import Coordinator
+from fedplat.types import ClientId
+from fedplat.wire.admin import Standing
+
+NAMED = 5  # clients that a sentence names; others are counted
+
+
+def standing(
+    machine: Coordinator, connected: Mapping[ClientId, float], epoch: int, seconds: float
+) -> Standing:
+    """What the machine is at, and who is there.  Called where the machine runs."""
+    round_ = machine.round
+    return Standing(
+        phase=machine.phase,
+        round_id=round_.round_id,
+        rounds=machine.plan.rounds,
+        epoch=epoch,
+        seconds=seconds,
+        asked=tuple(round_.asked),
+        accepted=tuple(sorted(round_.accepted, key=str.encode)),
+        missing=tuple(round_.missing),
+        lost=dict(round_.lost),
+        connected=dict(connected),
+        paused=machine.paused,
+        model=machine.model or None,
+        waiting_for=waiting_for(machine, connected),
+    )
+
+
+def waiting_for(machine: Coordinator, connected: Mapping[ClientId, float]) -> str:
+    """What has to happen before the federation goes on."""
+    evaluated = machine.evaluating
+    match machine.phase:
+        case "idle":
+            return "the first model"
+        case "collecting":
+            until = "" if machine.plan.deadline_s is None else ", or the round's deadline"
+            return f"the updates of {_named(machine.round.missing, connected)}{until}"
+        case "aggregating":
+            return f"the aggregate of {len(machine.round.accepted)} updates"
+        case "committing" if evaluated is not None:
+            return f"the evaluation of the model of round {evaluated.round_id}"
+        case "committing":
+            return "the commit to be on the disk"
+        case "surveying":
+            asked = machine.plan.evaluators
+            missing = [client for client in asked if client not in machine.surveyed]
+            return f"the evaluations of {_named(missing, connected)}"
+        case "paused":
+            return "the operator: `fedplat server resume` opens the next round"
+        case "finished" if evaluated is not None:
+            return "the evaluation of the last model"
+        case "finished":
+            return "the clients to hear that it is over"
+        case _:
+            return f"nothing: it has failed ({machine.failure})"
+
+
+def _named(clients: Sequence[ClientId], connected: Mapping[ClientId, float]) -> str:
+    away = [client for client in clients if client not in connected]
+    if not away or len(away) == len(clients):
+        return _list(clients) + (", not connected" if away else "")
+    return f"{_list(clients)} (not connected: {_list(away)})"
+
+
+def _list(clients: Sequence[ClientId]) -> str:
+    more = len(clients) - NAMED
+    return ", ".join(clients[:NAMED]) + (f" and {more} more" if more > 0 else "")
