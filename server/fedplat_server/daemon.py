@@ -153,6 +153,8 @@ class _Daemon:
         service = BlobService(
             self.incoming, self.blobs.get, work.permit, Slots(self.deployment.transfers),
             plain=plain,
+            upload_limit_bytes=self.parts.work.cargo.update_limit_bytes,
+            idle_timeout_s=self.deployment.idle_timeout_s,
         )  # fmt: skip
         threads = self.deployment.transfers + WAITING_TRANSFERS
         data = grpc.server(
@@ -204,6 +206,7 @@ class _Daemon:
         def tidied(event: CoordinatorEvent) -> None:
             if isinstance(event, RoundCommitted):
                 work.tidy(event)
+                self.incoming.sweep()
                 self.incoming.sweep()
 
         driver = Driver(
