@@ -207,7 +207,6 @@ class _Daemon:
             if isinstance(event, RoundCommitted):
                 work.tidy(event)
                 self.incoming.sweep()
-                self.incoming.sweep()
 
         driver = Driver(
             work.coordinator, self.store, work.performers,
