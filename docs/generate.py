@@ -1,6 +1,6 @@
 """Writes the reference pages of the documentation from the code, so that they can not be wrong.
 
-python docs/generate.py            writes docs/cli.md, docs/scenario.md and docs/parts.md
+python docs/generate.py            writes docs/cli.md, scenario.md, daemons.md and parts.md
 python docs/generate.py --check    exit code 1, if a page is not what would be written
 """
 
@@ -89,6 +89,26 @@ def scenario_page() -> str:
         title = f"`[{key}]`" if key else "Top level"
         text += f"\n## {title}\n\n{_document(model)}\n\n"
         text += _table(("key", "type", "default", "meaning"), _keys(key, model))
+    return text
+
+
+# ── docs/daemons.md ──────────────────────────────────────────────────────────────────────────────
+
+
+def daemons_page() -> str:
+    """Every key of a daemon's file."""
+    from fedplat.config.deployment import ClientDeployment, CoordinatorDeployment, TlsConfig
+
+    text = HEAD + "# The daemons' files\n\nA daemon's file is TOML and says *how* it runs; nothing in "
+    text += "it changes a result.  Paths are relative to the file.  How they are used: "
+    text += "[deployment.md](deployment.md).\n"
+    for title, prefix, model in (
+        ("The coordinator", "", CoordinatorDeployment),
+        ("A client", "", ClientDeployment),
+        ("`[tls]`, in both", "tls", TlsConfig),
+    ):
+        text += f"\n## {title}\n\n{_document(model)}\n\n"
+        text += _table(("key", "type", "default", "meaning"), _keys(prefix, model))
     return text
 
 
@@ -257,6 +277,7 @@ def _type(kind: Any) -> str:
 PAGES: Mapping[str, Callable[[], str]] = {
     "cli.md": cli_page,
     "scenario.md": scenario_page,
+    "daemons.md": daemons_page,
     "parts.md": parts_page,
 }
 

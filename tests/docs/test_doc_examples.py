@@ -3,7 +3,9 @@
 What must not run (an outline, a real transcript) is fenced as text or console.
 """
 
+import os
 import shlex
+import sys
 import tomllib
 
 import pytest
@@ -20,6 +22,8 @@ def folder(tmp_path, monkeypatch):
     """An empty folder to stand in, from which the repository's scenarios can be named."""
     (tmp_path / "simulations").symlink_to(ROOT / "simulations")
     monkeypatch.chdir(tmp_path)
+    paths = os.pathsep.join(path for path in sys.path if path)
+    monkeypatch.setenv("PYTHONPATH", paths)  # for the daemons that a page starts
     return tmp_path
 
 
