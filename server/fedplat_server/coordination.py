@@ -32,7 +32,13 @@ from fedplat.engine.events import (
 )
 from fedplat.engine.intake import flaw
 from fedplat.engine.messages import Decline, Submit
-from fedplat.errors import FedplatError, MissingBlobError, ProtocolError, UnknownClientError
+from fedplat.errors import (
+    FedplatError,
+    MissingBlobError,
+    ProtocolError,
+    UnauthenticatedError,
+    UnknownClientError,
+)
 from fedplat.learning import numerics
 from fedplat.runtime.client_work import Done
 from fedplat.runtime.ports import BlobStore, Clock
@@ -194,8 +200,12 @@ class Coordination:
     # ── what clients say ─────────────────────────────────────────────────────────────────────────
 
     def welcome(self, client: ClientId, hello: Hello) -> Welcome:
-        """As in `Fleet`.  Raises: UnknownClientError, ProtocolError."""
-        self._check_known(client)
+        """As in `Fleet`.  Raises: UnauthenticatedError, ProtocolError."""
+        if client not in self._population:
+            first, last = min(self._population), max(self._population)
+            reason = f"the federation has no client {client}; its {len(self._population)} clients "
+            reason += f"are {first} to {last}: give this one the certificate of one of them"
+            raise UnauthenticatedError(reason=reason)
         terms = self._terms
         return Welcome(
             negotiated(hello),

@@ -31,6 +31,7 @@ from fedplat.telemetry.metrics_file import MetricsFile
 from fedplat.telemetry.recorder import Recorder, readable
 from fedplat.transports.grpc.blob_server import BlobService
 from fedplat.transports.grpc.channel import SERVER_OPTIONS, Credentials, require_loopback
+from fedplat.transports.grpc.health import Health
 from fedplat.transports.grpc.session_server import SessionService
 from fedplat.transports.grpc.slots import Slots
 from fedplat.wire.session import Drain, Finished, Frame
@@ -166,6 +167,7 @@ class _Daemon:
         control = grpc.aio.server(options=SERVER_OPTIONS, maximum_concurrent_rpcs=MOST_CALLS)
         admin = AdminService(self.operations, plain=plain)
         control.add_generic_rpc_handlers((sessions.handler(), admin.handler()))
+        health = Health(control)
         self.data_port = self._bind(data, self.deployment.data_address)
         port = self._bind(control, self.deployment.address)
         data.start()
@@ -174,6 +176,8 @@ class _Daemon:
         opened.push_async_callback(control.stop, 1.0)
         sessions.start()
         opened.push_async_callback(sessions.stop)
+        await health.start()
+        opened.push_async_callback(health.stop)
         work.speak = sessions.send
         host = self.deployment.address.rpartition(":")[0]
         self.operations.heard = sessions.silences
