@@ -5,12 +5,15 @@ import os
 import signal
 import socket
 import tomllib
+from pathlib import Path
 
 import pytest
 from cli.daemons import COORDINATOR, daemons, scenario
 
 from fedplat.cli.local import Local, unfinished
 from fedplat.config.deployment import ClientDeployment, CoordinatorDeployment, load
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -161,7 +164,6 @@ def test_the_authority_answers_with_what_a_daemons_file_takes(fedplat):
     [("server/coordinator.toml", CoordinatorDeployment), ("clients/client.toml", ClientDeployment)],
 )
 def test_the_sample_files_load_and_say_what_a_scenario_is(file, kind):
-    from docs.pages import ROOT
 
     loaded = load(ROOT / file, kind)
     assert loaded.tls is not None
@@ -181,3 +183,36 @@ def test_the_newest_unfinished_folder_of_a_scenario_is_gone_on_with(tmp_path):
     (tmp_path / "small-up-002" / COORDINATOR / "metrics.jsonl").write_text(finished)
     assert unfinished(tmp_path, scenario()) == tmp_path / "small-up-001"
     assert unfinished(tmp_path, scenario(rounds=8)) is None
+
+
+@pytest.mark.slow
+def test_the_sample_files_run_a_federation(federation):
+    """Copied to a folder, with ports that are free, one client and a small scenario."""
+    for name in ("server/coordinator.toml", "clients/client.toml"):
+        with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("", 0)) as more:
+            ports = free.getsockname()[1], more.getsockname()[1]
+        text = (ROOT / name).read_text(encoding="utf-8").replace("clients = 3", "clients = 1")
+        if name.startswith("server"):
+            control, data = ports
+        text = text.replace(":7700", f":{control}").replace(":7701", f":{data}")
+        (federation.path / name).parent.mkdir()
+        (federation.path / name).write_text(text)
+    scenarios = federation.path / "simulations" / "scenarios"
+    scenarios.mkdir(parents=True)
+    (scenarios / "quickstart.toml").write_text(scenario().to_toml())
+    keys = "server/keys"
+    assert federation("server", "ca", keys, "coordinator", "--host", "localhost").code == 0
+    assert federation("server", "ca", keys, "client-000000").code == 0
+    (federation.path / "clients" / "keys").symlink_to(federation.path / keys)
+    client = federation.start("client", "start", "clients/client.toml", "--json")
+    server = federation("server", "start", "server/coordinator.toml", "--json")
+    out, err = client.communicate(timeout=60)
+    assert (server.code, client.returncode) == (0, 0), (server, err)
+    told = records(server)
+    assert told[0]["event"] == "listening" and told[0]["tls"] is True
+    simulated = federation(
+        "sim", "run", "simulations/scenarios/quickstart.toml", "--clients", 1, "--memory", "--json"
+    )
+    assert told[-1]["digest"] == records(simulated)[-1]["digest"]
+    last = json.loads(out.splitlines()[-1])
+    assert (last["event"], last["digest"]) == ("finished", told[-1]["digest"])
