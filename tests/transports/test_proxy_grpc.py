@@ -1,6 +1,7 @@
 """Through an HTTPS CONNECT proxy, which is all that many hospitals and banks let out."""
 
 import asyncio
+import contextlib
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -44,16 +45,19 @@ class ConnectProxy:
             threading.Thread(target=self._connect, args=[line], daemon=True).start()
 
     def _connect(self, line):
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            head += line.recv(1)
-        verb, target, _ = head.decode().split(" ", 2)
-        self.asked.append((verb, target))
-        host, _, port = target.rpartition(":")
-        outside = socket.create_connection((host.strip("[]"), int(port)))
-        line.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        threading.Thread(target=self._pass_on, args=[outside, line], daemon=True).start()
-        self._pass_on(line, outside)
+        with line:
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                head += line.recv(1)
+            verb, target, _ = head.decode().split(" ", 2)
+            self.asked.append((verb, target))
+            host, _, port = target.rpartition(":")
+            with socket.create_connection((host.strip("[]"), int(port))) as outside:
+                line.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                back = threading.Thread(target=self._pass_on, args=[outside, line], daemon=True)
+                back.start()
+                self._pass_on(line, outside)
+                back.join()
 
     def _pass_on(self, source, target):
         try:
@@ -62,10 +66,12 @@ class ConnectProxy:
         except OSError:
             pass
         for one in (source, target):
-            one.close()
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
 
     def close(self):
         self.closed = True
+        self._door.shutdown(socket.SHUT_RDWR)  # ends `accept`
         self._door.close()
 
 
@@ -150,7 +156,8 @@ def test_why_a_certificate_is_refused_is_found_out_through_the_proxy(authority, 
     assert type(error) is UnauthenticatedError and "certificate is refused" in str(error)
 
 
-def test_a_proxy_that_is_down_is_no_refusal(authority, proxy):
+def test_a_proxy_that_is_down_is_no_refusal(authority):
+    proxy = ConnectProxy()
     proxy.close()
     assert Dialer(keys_of(authority, "anna"), proxy.address).refusal("localhost:9") is None
 

@@ -68,14 +68,22 @@ class Dialer:
     def _through_proxy(self, host: str, port: int) -> socket.socket:
         """Raises: OSError, if the proxy does not connect."""
         line = socket.create_connection(self._proxy_address(), handshake.TIMEOUT_S)
-        line.sendall(f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
-        answer = b""
-        while not answer.endswith(b"\r\n\r\n") and len(answer) < MAX_ANSWER_BYTES:
-            one = line.recv(1)  # not one byte of what comes after
-            if not one:
-                break
-            answer += one
-        if answer.split(b" ", 2)[1:2] != [b"200"]:
+        try:
+            line.sendall(f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+            if _head(line).split(b" ", 2)[1:2] != [b"200"]:
+                raise ConnectionRefusedError("the proxy does not connect")
+        except OSError:
             line.close()
-            raise ConnectionRefusedError("the proxy does not connect")
+            raise
         return line
+
+
+def _head(line: socket.socket) -> bytes:
+    """A proxy's answer, and not one byte of what comes after it."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n") and len(head) < MAX_ANSWER_BYTES:
+        one = line.recv(1)
+        if not one:
+            break
+        head += one
+    return head

@@ -157,27 +157,38 @@ class SessionClient:
         """One session, from hello to its end; the coordinator's word, if it asked to stay away."""
         outbox: Outgoing = asyncio.Queue()
         outbox.put_nowait(self._hello)
-        beating: asyncio.Task[None] | None = None
         try:
             async with aclosing(self._line(channel, outbox, self._metadata)) as frames:
-                async for frame in frames:
-                    if isinstance(frame, Welcome):
-                        wire.agreed(frame)
-                        self._outbox, self._begun_s = outbox, monotonic()
-                        beating = asyncio.create_task(_beat(outbox, frame.heartbeat_s))
-                        self._listener.welcomed(frame)
-                    elif beating is None:
-                        raise ProtocolError(reason=f"{self._where}: no welcome came first")
-                    else:
-                        self._listener.received(frame)
-                    if isinstance(frame, Drain):
-                        return frame
+                first = await anext(frames, None)
+                return None if first is None else await self._listen(first, frames, outbox)
         finally:
             self._outbox = None
             outbox.put_nowait(None)
-            if beating is not None:
-                beating.cancel()
+
+    async def _listen(
+        self, first: Frame, frames: AsyncGenerator[Frame, None], outbox: Outgoing
+    ) -> Drain | None:
+        beating = asyncio.create_task(_beat(outbox, self._welcomed(first, outbox)))
+        try:
+            async for frame in frames:
+                self._listener.received(frame)
+                if isinstance(frame, Drain):
+                    return frame
+        finally:
+            beating.cancel()
         return None
+
+    def _welcomed(self, first: Frame, outbox: Outgoing) -> float:
+        """Begins to speak; returns how often the client has to say that it is alive.
+
+        Raises: ProtocolError, if there was no welcome, or one of another version.
+        """
+        if not isinstance(first, Welcome):
+            raise ProtocolError(reason=f"{self._where}: no welcome came first")
+        wire.agreed(first)
+        self._outbox, self._begun_s = outbox, monotonic()
+        self._listener.welcomed(first)
+        return first.heartbeat_s
 
     async def _sleep(self, seconds: float) -> None:
         try:
