@@ -168,7 +168,7 @@ def _noted(run: Path) -> tuple[str, Path | None]:
 
 def _admins(keys: Path) -> Path:
     """The folder of the authority, where the operator's certificate is made if it can be."""
-    if not (keys / "admin.pem").exists() and (keys / "authority.key").exists():
+    if (keys / "authority.key").exists():  # made anew also when it has run out
         from fedplat_server.authority import Authority
 
         Authority(keys).issue("admin")

@@ -60,6 +60,16 @@ def test_a_runs_folder_names_the_coordinator_and_its_keys(fedplat):
     refused(fedplat("server", "status", "--run", run), 2, "does not run", "fedplat server start")
 
 
+def test_where_the_authority_has_no_key_the_operator_is_told_to_bring_one(fedplat):
+    keys = fedplat.folder / "keys"
+    authority = Authority(keys)
+    with Claim(fedplat.folder / "run") as claim:
+        claim.tell(address="localhost:1", authority=str(authority.certificate))
+        (keys / "authority.key").unlink()
+        answer = fedplat("server", "status", "--run", "run")
+    refused(answer, 2, "no certificate of the operator's", "--keys")
+
+
 def test_keys_of_another_authority_do_not_let_anybody_in(fedplat):
     authority = Authority(fedplat.folder / "keys")
     keys = Credentials(*authority.issue("coordinator", ("localhost",)), authority.certificate)
