@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fedplat.errors import CorruptPayloadError, ProtocolError, StorageError
 from fedplat.storage.files import FileBlobs
-from fedplat.storage.incoming import PIECE_BYTES, Incoming
+from fedplat.storage.incoming import FLUSH_BYTES, PIECE_BYTES, Incoming
 
 CONTENT = random.Random(0).randbytes(3 * PIECE_BYTES + 17)
 SIZE = len(CONTENT)
@@ -260,6 +260,30 @@ def test_after_a_refusal_of_the_disk_the_blob_can_be_begun_again(incoming, tmp_p
     bring(incoming, CONTENT)
     settle(incoming)
     assert incoming.held(DIGEST) == len(CONTENT)
+
+
+def test_a_flush_that_failed_on_the_way_is_not_forgotten_at_the_end(incoming):
+    with incoming.open(DIGEST, SIZE) as receiving:
+        receiving.write(CONTENT)
+        with open(os.devnull) as unflushable:  # stands for a disk that failed once and then works
+            flush = receiving._flusher.submit(os.fdatasync, unflushable.fileno())
+            receiving._flushes.append(flush)
+            assert isinstance(flush.exception(10), OSError)
+        with pytest.raises(StorageError, match="check the disk"):
+            receiving.finish()
+    assert incoming.held(DIGEST) is None
+    settle(incoming)
+    assert incoming.held(DIGEST) == SIZE
+
+
+def test_a_large_blob_is_flushed_on_its_way_and_a_small_one_at_its_end(incoming):
+    with incoming.open(OTHER, 3 * FLUSH_BYTES) as receiving:
+        for _ in range(5):
+            receiving.write(bytes(FLUSH_BYTES // 2))
+        assert len(receiving._flushes) == 2
+    with incoming.open(DIGEST, SIZE) as receiving:
+        receiving.write(CONTENT)
+        assert not receiving._flushes
 
 
 # ── memory ───────────────────────────────────────────────────────────────────────────────────────
