@@ -40,7 +40,8 @@ def test_every_kind_of_fault_is_drawn():
     faults = [fault for seed in range(100) for _, fault in draw(seed).faults]
     kinds = {one.what if isinstance(one, OnMessage) else type(one).__name__ for one in faults}
     assert kinds == {
-        "drop", "duplicate", "delay", "truncate", "corrupt", "Crash", "Partition", "ClockJump"
+        "drop", "duplicate", "delay", "truncate", "corrupt", "Crash", "Partition", "ClockJump",
+        "Pause",
     }  # fmt: skip
 
 

@@ -142,7 +142,9 @@ class Attending:
         if (self.name, round_id) in self.schedule.course.diverging:
             return WorkFailed(now_s, round_id, "fit", "diverged", "the training loss", 1)
         state = tiny.next_state(self.states.get(self.name), round_id)
-        update = disk.blobs.put(tiny.trained(self.name, round_id, offer.broadcast))
+        spoiled = (self.name, round_id) in self.schedule.course.spoiled
+        trained = tiny.trained(self.name, round_id, offer.broadcast)
+        update = disk.blobs.put(tiny.spoiled() if spoiled else trained)
         self.states.stage(self.name, round_id, state)
         return WorkFinished(now_s, round_id, "fit", update, tiny.weight(self.name))
 

@@ -67,20 +67,32 @@ class ClockJump:
         return f"the clock of {self.process} jumps by {self.by_s:+.1f} s at {self.at_s:.2f} s"
 
 
-Fault = OnMessage | Crash | Partition | ClockJump
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The operator pauses the federation for a time."""
+
+    start_s: float
+    length_s: float
+
+    def __str__(self) -> str:
+        return f"the operator pauses at {self.start_s:.2f} s for {self.length_s:.2f} s"
+
+
+Fault = OnMessage | Crash | Partition | ClockJump | Pause
 
 
 @dataclass(frozen=True)
 class Course:
     """The federation that a schedule troubles: a plan, and what its clients would do in peace.
 
-    `diverging` are the (client, round) whose training fails.
+    `diverging` are the (client, round) whose training fails, `spoiled` those that send NaN.
     """
 
     clients: tuple[ClientId, ...]
     asked: tuple[tuple[Selected, ...], ...]
     settings: Plan
     diverging: frozenset[tuple[ClientId, int]]
+    spoiled: frozenset[tuple[ClientId, int]]
 
     @property
     def plan(self) -> Plan:
@@ -129,7 +141,7 @@ def _course(generator: np.random.Generator) -> Course:
     per_round = int(generator.integers(1, ask + 1)) if generator.random() < 0.5 else ask
     quorum = int(generator.integers(1, per_round + 1)) if generator.random() < 0.3 else 1
     asked = tuple(tuple(_selected(clients, ask, generator)) for _ in range(rounds))
-    some = generator.random((rounds, len(clients))) < 0.05
+    fate = generator.random((rounds, len(clients)))
     plan = Plan(
         rounds=rounds,
         per_round=per_round,
@@ -142,8 +154,11 @@ def _course(generator: np.random.Generator) -> Course:
         federated_every=(None, 0, 1, 2)[int(generator.integers(4))],
         keep_best=bool(generator.random() < 0.3),
     )
-    diverging = frozenset((clients[c], int(r) + 1) for r, c in zip(*some.nonzero(), strict=True))
-    return Course(clients, asked, plan, diverging)
+
+    def those(which: np.ndarray) -> frozenset[tuple[ClientId, int]]:
+        return frozenset((clients[c], int(r) + 1) for r, c in zip(*which.nonzero(), strict=True))
+
+    return Course(clients, asked, plan, those(fate < 0.05), those(fate > 0.97))
 
 
 def _selected(
@@ -156,7 +171,7 @@ def _selected(
 
 
 def _faults(course: Course, count: int, generator: np.random.Generator) -> Iterator[Fault]:
-    for kind in generator.choice(4, count, p=(0.45, 0.4, 0.1, 0.05)):
+    for kind in generator.choice(5, count, p=(0.43, 0.38, 0.1, 0.05, 0.04)):
         client = course.clients[int(generator.integers(len(course.clients)))]
         coordinator = generator.random() < 0.6
         process = COORDINATOR if coordinator else client
@@ -170,5 +185,7 @@ def _faults(course: Course, count: int, generator: np.random.Generator) -> Itera
                 yield Crash(process, int(generator.integers(0, points)), min(long_s, 8.0))
             case 2:
                 yield Partition(client, SPAN_S * start_s**3, min(3 * long_s, 20.0))
+            case 3:
+                yield Pause(SPAN_S * start_s**3, min(3 * long_s, 20.0))
             case _:
                 yield ClockJump(process, SPAN_S * start_s**3, (long_s - 1.0) * 10)

@@ -78,9 +78,11 @@ class Ledger:
                 holds(book.state == tiny.first(), "wrong first model", model)
                 self._stands(broadcast, "the first model")
             case UpdateReceived(_, round_id, client, update):
-                if not event.flaw:
-                    book.received.setdefault((client, round_id), event)
-                    self._stands(update, f"the update of {client} in round {round_id}")
+                if event.flaw:
+                    book.lost.add((client, round_id))
+                    return
+                book.received.setdefault((client, round_id), event)
+                self._stands(update, f"the update of {client} in round {round_id}")
             case ClientDeclined(_, round_id, client, task):
                 (book.lost if task == "fit" else book.surveyed).add((client, round_id))
             case EvaluationReceived(_, round_id, client):

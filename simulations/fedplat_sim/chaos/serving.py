@@ -21,6 +21,8 @@ from fedplat.engine.events import (
     DeadlinePassed,
     Evaluated,
     EvaluationReceived,
+    PauseRequested,
+    ResumeRequested,
     RoundCommitted,
     UpdateReceived,
 )
@@ -32,13 +34,14 @@ from fedplat.runtime.server_work import ServerWork
 from fedplat.types import ClientId, Digest
 from fedplat.wire import convert
 from fedplat_sim.chaos import tiny
-from fedplat_sim.chaos.faults import COORDINATOR, Schedule
+from fedplat_sim.chaos.faults import COORDINATOR, HEAL_S, Pause, Schedule
 from fedplat_sim.chaos.ledger import Ledger
 from fedplat_sim.chaos.process import Process
 from fedplat_sim.chaos.suspects import Suspects
 from fedplat_sim.chaos.wiring import Wires
 from fedplat_sim.schedule import Schedule as Timeline
 
+AGAIN_S = 0.5  # after so long an operator tries again
 GATHER_S = 0.02  # events that come within so long are logged together
 WORK_S = 0.05  # what a fold takes
 EVALUATION_S = 0.2  # what the coordinator's own evaluation takes
@@ -50,12 +53,17 @@ class Serving:
     def __init__(
         self, schedule: Schedule, time: Timeline, suspects: Suspects, wires: Wires
     ) -> None:
-        self.schedule, self.suspects, self.wires = schedule, suspects, wires
+        self.schedule, self.time, self.suspects, self.wires = schedule, time, suspects, wires
         self.process = Process(
             COORDINATOR, schedule, time, suspects, self._start, lambda: wires.coordinator_died()
         )
         self.ledger = Ledger(schedule, suspects.coordinator, self.process.disk)
         self.machine: Coordinator = suspects.coordinator(schedule.course.plan)
+        for _, fault in schedule.faults:
+            if isinstance(fault, Pause):
+                time.at(fault.start_s, lambda: self._operated(PauseRequested))
+                over_s = min(HEAL_S, fault.start_s + fault.length_s)
+                time.at(over_s, lambda: self._operated(ResumeRequested))
         self.finished: Finish | None = None
         self.failure: FedplatError | None = None
 
@@ -85,6 +93,16 @@ class Serving:
         process.set_clock(self.machine.now_s)
         self.ledger.resumed(self.machine)
         self.driver.resume(process.now())
+
+    def _operated(self, kind: type[PauseRequested | ResumeRequested]) -> None:
+        """The operator asks for something, until a coordinator has lived through it."""
+        self.process.run(lambda: self._ordered(kind(self.process.now())))
+        if not self.process.alive:
+            self.time.at(self.time.now() + AGAIN_S, lambda: self._operated(kind))
+
+    def _ordered(self, event: PauseRequested | ResumeRequested) -> None:
+        self.driver.post(event)
+        self.driver.flush()
 
     # ── what is said to it ───────────────────────────────────────────────────────────────────────
 

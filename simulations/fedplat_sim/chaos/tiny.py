@@ -44,6 +44,11 @@ def trained(client: ClientId, round_id: int, broadcast: Digest) -> bytes:
     return bytes(raw_bytes(torch.from_numpy(values.astype("float32"))))
 
 
+def spoiled() -> bytes:
+    """An update that is not a number."""
+    return bytes(raw_bytes(torch.full((DIM,), float("nan"))))
+
+
 def weight(client: ClientId) -> float:
     """A client's number of samples: a power of two, so that weighing is exact."""
     return 2.0 ** int(client.rpartition("-")[2])

@@ -236,6 +236,28 @@ class FinishesAgainAnew(Coordinator):
         return [replace(one, model=Digest("")) for one in commands] if self.round.lost else commands
 
 
+class AcceptsWhatIsNoNumber(Coordinator):
+    """A flaw in an update is overlooked."""
+
+    def _update_received(self, event):
+        return super()._update_received(replace(event, flaw=""))
+
+
+class ForgetsWhoDeclined(Coordinator):
+    """A restart waits again for who has declined."""
+
+    def resume(self, time_s):
+        self.round.lost.clear()
+        return super().resume(time_s)
+
+
+class StaysPaused(Coordinator):
+    """The operator's resume does nothing, once no round is open."""
+
+    def _operated(self, event):
+        return [] if self.phase == "paused" else super()._operated(event)
+
+
 BUGS = {
     name: cls
     for name, cls in list(globals().items())
