@@ -6,7 +6,12 @@ import grpc.aio
 import pytest
 from transports.small_fleet import HELLO, Fleet, client, coordinator, ending, until
 
-from fedplat.errors import CorruptPayloadError, ProtocolError, UnauthenticatedError
+from fedplat.errors import (
+    CorruptPayloadError,
+    InterruptedRunError,
+    ProtocolError,
+    UnauthenticatedError,
+)
 from fedplat.transports.grpc import session_client, session_server
 from fedplat.transports.grpc.identity import metadata
 from fedplat.transports.grpc.poll_client import poll
@@ -341,6 +346,41 @@ def test_an_answer_that_was_lost_is_said_again_in_the_next_poll():
             assert await asked(heard=3) == cancels(3)[2:]
             assert await asked(heard=4) == []
             assert isinstance(welcome, wire.Welcome)
+
+    asyncio.run(conversation())
+
+
+@EITHER
+def test_a_session_that_the_coordinators_network_cancels_is_no_cancellation_of_the_client(line):
+    class Cancels(Fleet):
+        def welcome(self, client, hello):
+            raise InterruptedRunError(round_id=1, remedy="start it again")
+
+    async def conversation():
+        async with (
+            coordinator(Cancels()) as there,
+            client(there.port, line=line) as (_, _, running),
+        ):
+            assert type(await ending(running)) is InterruptedRunError
+
+    asyncio.run(conversation())
+
+
+@EITHER
+def test_a_coordinator_that_does_not_answer_is_tried_again(line, monkeypatch):
+    monkeypatch.setattr(session_client, "WELCOME_S", 0.2)
+
+    async def never(*_):
+        await asyncio.sleep(60)
+
+    async def conversation():
+        fleet = Fleet()
+        async with coordinator(fleet) as there:
+            for way in ("next", "after"):
+                monkeypatch.setattr(session_server.Outbox, way, never)
+            async with client(there.port, line=line) as (_, heard, _):
+                await until(lambda: heard.cuts)
+        assert "no welcome came within 0.2 s" in heard.cuts[0][0]
 
     asyncio.run(conversation())
 

@@ -18,6 +18,7 @@ from fedplat.wire import session as wire
 from fedplat.wire.session import Drain, Frame, Heartbeat, Hello, Welcome
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 30.0
+WELCOME_S = 60.0  # how long a coordinator may take to answer a hello
 Metadata = tuple[tuple[str, str], ...]
 Dial = Callable[[], grpc.aio.Channel]
 Outgoing = asyncio.Queue[Frame | None]  # None: the client leaves
@@ -125,6 +126,8 @@ class SessionClient:
             except grpc.aio.AioRpcError as call:
                 error = self._transient(status.error_of(call, self._where))
                 await self._refuse_if_hopeless()
+            except TransportError as silent:
+                error = silent
             if self._stopped.is_set():
                 return
             pause_s = self._backoff() if drain is None else _later(drain.retry_after_s)
@@ -159,8 +162,11 @@ class SessionClient:
         outbox.put_nowait(self._hello)
         try:
             async with aclosing(self._line(channel, outbox, self._metadata)) as frames:
-                first = await anext(frames, None)
+                first = await asyncio.wait_for(anext(frames, None), WELCOME_S)
                 return None if first is None else await self._listen(first, frames, outbox)
+        except TimeoutError as error:
+            reason = f"{self._where}: no welcome came within {WELCOME_S:g} s"
+            raise TransportError(reason=reason) from error
         finally:
             self._outbox = None
             outbox.put_nowait(None)
