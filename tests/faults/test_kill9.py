@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cli.daemons import COORDINATOR, Daemons, daemons, scenario
+from cli.daemons import COORDINATOR, Daemons, daemons, environment, scenario
 
+from fedplat.cli.local import prepare, start
 from fedplat_sim.run import Options, run
 
 pytestmark = pytest.mark.slow
 
-ROUNDS, SEED, COORDINATOR_KILLS = 40, 20, 2
+ROUNDS, SEED, COORDINATOR_KILLS = 30, 20, 2
 EVENTS = ROUNDS * 4  # of a whole run: offers, two updates, an aggregate, a commit a round
 FEDERATION = scenario(rounds=ROUNDS)
 
@@ -33,7 +34,6 @@ def federation(tmp_path):
 @dataclass(frozen=True)
 class Up:
     federation: Daemons
-    file: Path
 
     def killed(self, name, events):
         """Kills a daemon once the log holds so many events, with the end still to come."""
@@ -42,8 +42,10 @@ class Up:
         assert not self.federation.local.finished
 
     def again(self):
-        answer = self.federation("up", self.file, "--run", "up")
-        assert answer.code == 0, answer
+        """What `fedplat up` does, without a process of its own."""
+        local = self.federation.local
+        prepare(local, FEDERATION)
+        assert start(local) is None
 
     def after(self, events):
         """Waits until the log holds so many events."""
@@ -60,8 +62,10 @@ class Up:
 
 
 @pytest.fixture
-def up(federation):
-    begun = Up(federation, federation.write(FEDERATION))
+def up(federation, monkeypatch):
+    for name, value in environment().items():
+        monkeypatch.setenv(name, value)
+    begun = Up(federation)
     begun.again()
     return begun
 
