@@ -155,6 +155,22 @@ def test_a_coordinator_whose_certificate_has_expired_is_named(authority, tmp_pat
     assert "the coordinator's certificate is refused" in str(error)
 
 
+def test_both_sides_speak_tls_1_3(authority, keys):
+    async def attempt():
+        async with coordinator(Fleet(), keys=keys) as there:
+            return await asyncio.to_thread(spoken, there.port)
+
+    def spoken(port):
+        context = handshake._context(keys_of(authority, "anna"))
+        with (
+            handshake.direct("localhost", port) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as secure,
+        ):
+            return secure.version(), secure.selected_alpn_protocol()
+
+    assert asyncio.run(attempt()) == ("TLSv1.3", "h2")
+
+
 def test_a_client_in_plain_text_is_told_that_the_coordinator_wants_keys(keys):
     async def attempt(keys):
         async with coordinator(Fleet(), keys=keys) as there:
