@@ -3,6 +3,8 @@
 It does what the coordinator's daemon does, in the same order, without its threads.
 """
 
+from functools import partial
+
 from fedplat.aggregators.mean import Mean
 from fedplat.engine.commands import (
     Aggregate,
@@ -61,9 +63,8 @@ class Serving:
         self.machine: Coordinator = suspects.coordinator(schedule.course.plan)
         for _, fault in schedule.faults:
             if isinstance(fault, Pause):
-                time.at(fault.start_s, lambda: self._operated(PauseRequested))
                 over_s = min(HEAL_S, fault.start_s + fault.length_s)
-                time.at(over_s, lambda: self._operated(ResumeRequested))
+                time.at(fault.start_s, partial(self._operated, PauseRequested, over_s))
         self.finished: Finish | None = None
         self.failure: FedplatError | None = None
 
@@ -94,11 +95,16 @@ class Serving:
         self.ledger.resumed(self.machine)
         self.driver.resume(process.now())
 
-    def _operated(self, kind: type[PauseRequested | ResumeRequested]) -> None:
-        """The operator asks for something, until a coordinator has lived through it."""
+    def _operated(self, kind: type[PauseRequested | ResumeRequested], over_s: float) -> None:
+        """The operator pauses, and at `over_s` resumes; each until a coordinator lives through it.
+
+        Asking again for the pause once the federation was resumed would hold it for ever.
+        """
         self.process.run(lambda: self._ordered(kind(self.process.now())))
         if not self.process.alive:
-            self.time.at(self.time.now() + AGAIN_S, lambda: self._operated(kind))
+            self.time.at(self.time.now() + AGAIN_S, partial(self._operated, kind, over_s))
+        elif kind is PauseRequested:
+            self.time.at(over_s, partial(self._operated, ResumeRequested, over_s))
 
     def _ordered(self, event: PauseRequested | ResumeRequested) -> None:
         self.driver.post(event)
