@@ -99,8 +99,8 @@ def daemons_page() -> str:
     """Every key of a daemon's file."""
     from fedplat.config.deployment import ClientDeployment, CoordinatorDeployment, TlsConfig
 
-    text = HEAD + "# The daemons' files\n\nA daemon's file is TOML and says *how* it runs; nothing in "
-    text += "it changes a result.  Paths are relative to the file.  How they are used: "
+    text = HEAD + "# The daemons' files\n\nA daemon's file is TOML and says *how* it runs; nothing "
+    text += "in it changes a result.  Paths are relative to the file.  How they are used: "
     text += "[deployment.md](deployment.md).\n"
     for title, prefix, model in (
         ("The coordinator", "", CoordinatorDeployment),

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
@@ -132,8 +133,11 @@ def running(runs: Path) -> list[Path]:
 
 
 def _all(runs: Path) -> Iterator[Local]:
+    """Every folder of `fedplat up` whose scenario this version can read."""
     for file in sorted(runs.glob("*/up.json")):
-        yield Local(file.parent)
+        with suppress(ConfigError):
+            reopen(file.parent)
+            yield Local(file.parent)
 
 
 def _difference(begun: Scenario, given: Scenario) -> str:

@@ -44,6 +44,7 @@ def up(
     if local.finished:
         typer.echo(f"{local.path}: this federation has finished", err=True)
     else:
+        locals_.note(local)  # so that `down` finds what an interrupted `up` has begun
         died = locals_.start(local)
         record = locals_.note(local)
         if died is not None:

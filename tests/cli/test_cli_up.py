@@ -177,6 +177,7 @@ def test_the_newest_unfinished_folder_of_a_scenario_is_gone_on_with(tmp_path):
         folder.mkdir()
         (folder / "scenario.toml").write_text(scenario(rounds=rounds).to_toml())
         (folder / "up.json").write_text("{}")
+    (tmp_path / "small-up-003" / "scenario.toml").write_text("of = 'another version'")
     assert unfinished(tmp_path, scenario()) == tmp_path / "small-up-002"
     (tmp_path / "small-up-002" / COORDINATOR).mkdir()
     finished = '{"event":"finished","rounds":3}\n'
