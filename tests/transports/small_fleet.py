@@ -10,7 +10,7 @@ from fedplat.errors import FedplatError, UnauthenticatedError
 from fedplat.transports.grpc.channel import CHANNEL_OPTIONS, SERVER_OPTIONS
 from fedplat.transports.grpc.identity import metadata
 from fedplat.transports.grpc.session_client import SessionClient, stream
-from fedplat.transports.grpc.session_server import SessionService
+from fedplat.transports.grpc.session_server import SERVICE, SessionService
 from fedplat.types import ClientId
 from fedplat.wire.session import OLDEST_PROTOCOL, PROTOCOL, Hello, Welcome, negotiated
 
@@ -127,3 +127,15 @@ async def ending(running):
     """The error that a client's run ends with."""
     await asyncio.wait({running}, timeout=PATIENCE_S)
     return running.exception()
+
+
+async def spoken(port, payloads, method="Session", name="anna"):
+    """What the coordinator answers to raw payloads; the line stays open."""
+    async with grpc.aio.insecure_channel(f"localhost:{port}") as channel:
+        path, pairs = f"/{SERVICE}/{method}", metadata(ClientId(name), plain=True)
+        if method == "Poll":
+            return [await channel.unary_unary(path)(payloads[0], metadata=pairs)]
+        call = channel.stream_stream(path)(metadata=pairs)
+        for payload in payloads:
+            await call.write(payload)
+        return [answer async for answer in call]
