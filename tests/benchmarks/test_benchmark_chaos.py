@@ -32,10 +32,10 @@ def test_it_runs_every_schedule_once(report, monkeypatch):
 
 
 def test_a_violation_misses_the_target_and_is_a_row(report, monkeypatch):
-    monkeypatch.setattr("fedplat_sim.chaos.world.Suspects", lambda: BUGS["ForgetsTheChain"])
+    monkeypatch.setattr("fedplat_sim.chaos.world.Suspects", lambda: BUGS["LosesTheLost"])
     found = run(report, 10)
     assert found["chaos.violations"].met is False
-    assert report.rows[0]["rule"] == "chain broken" and "--seed" in report.rows[0]["repeat"]
+    assert report.rows[0]["rule"] == "round open for ever" and "--seed" in report.rows[0]["repeat"]
 
 
 def test_a_planted_bug_that_is_not_found_counts_against_it(report, monkeypatch):
