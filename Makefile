@@ -14,7 +14,7 @@ TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 PYTEST   := $(TEST_ENV) $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check format test fast bench docs proto clean
+.PHONY: help setup demo check format test fast chaos bench docs proto clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -44,6 +44,9 @@ test: $(VENV)/.dev ## every test, with a coverage report
 
 fast: $(VENV)/.dev ## the tests that train nothing, under a minute
 	$(PYTEST) -n 2 -q -m "not slow and not extra"
+
+chaos: $(VENV)/.run ## 10,000 schedules of faults over the engine of the daemons
+	$(BIN)/fedplat chaos run --schedules 10000 --seed 1
 
 bench: $(VENV)/.dev ## every benchmark in its quick form (the full ones: python -m benchmarks.NAME)
 	@mkdir -p runs

@@ -63,9 +63,7 @@ def large_blobs(plan: Plan, report: Report, folder: Path) -> None:
     flower = _flower(plan, report)
     for arm, runs in {**seconds, **({"flower, no network": flower} if flower else {})}.items():
         median = statistics.median(runs)
-        report.row(
-            arm=arm, seconds=median, gb_per_s=plan.size_bytes / median / 1e9, runs=len(runs)
-        )
+        report.row(arm=arm, seconds=median, gb_per_s=plan.size_bytes / median / 1e9, runs=len(runs))
     size = f"{plan.size_bytes / 1e9:g} GB over loopback"
     turns = f"median of {plan.repeats} turns, {size}"
     report.figure(

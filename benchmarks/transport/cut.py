@@ -12,8 +12,8 @@ import numpy as np
 
 from benchmarks.figures import ROOT
 from benchmarks.simulation.engines import our_paths
+from benchmarks.transport.receiver import client
 from fedplat.errors import TransportError
-from fedplat.transports.grpc.blob_client import BlobClient
 from fedplat.transports.grpc.channel import CHANNEL_OPTIONS
 from fedplat.types import Digest
 from fedplat.wire.transfer import FRAME_BYTES
@@ -42,13 +42,13 @@ def extra_frames(size_bytes: int, place: float, folder: Path) -> tuple[float, in
     process, channel = _receiver(folder)
     falling = Falling(memoryview(content), int(place * size_bytes), process)
     try:
-        BlobClient(channel, "the receiver").put(digest, falling)  # type: ignore[arg-type]
+        client(channel).put(digest, falling)  # type: ignore[arg-type]
         raise RuntimeError("the upload went on after its receiver was killed")
     except TransportError:
         channel.close()
     kept = sum(part.stat().st_size for part in folder.glob("incoming/*"))
     process, channel = _receiver(folder)
-    sent = BlobClient(channel, "the receiver").put(digest, memoryview(content))
+    sent = client(channel).put(digest, memoryview(content))
     channel.close()
     process.communicate()
     return max(0.0, (sent - (size_bytes - kept)) / FRAME_BYTES), kept

@@ -15,10 +15,12 @@ import grpc
 from fedplat.errors import CorruptPayloadError
 from fedplat.storage.files import FileBlobs
 from fedplat.storage.incoming import Incoming, PieceHash
+from fedplat.transports.grpc.blob_client import BlobClient
 from fedplat.transports.grpc.blob_server import BlobService
 from fedplat.transports.grpc.channel import SERVER_OPTIONS
+from fedplat.transports.grpc.identity import metadata
 from fedplat.transports.grpc.slots import Slots
-from fedplat.types import Digest
+from fedplat.types import ClientId, Digest
 
 RAW = "benchmarks.Raw"
 
@@ -28,6 +30,9 @@ class Discard:
 
     def __init__(self, hashes: bool) -> None:
         self._hashes = hashes
+
+    def held(self, digest: Digest) -> None:
+        return None
 
     def offset(self, digest: Digest) -> int:
         return 0
@@ -71,6 +76,12 @@ def handler(kind: str, folder: Path) -> grpc.GenericRpcHandler:
     blobs = FileBlobs(folder)
     inbox = Incoming(blobs, folder / "incoming") if kind == "durable" else Discard(kind == "hash")
     return BlobService(inbox, blobs.get, lambda *_: None, Slots(4), plain=True).handler()
+
+
+def client(channel: grpc.Channel) -> BlobClient:
+    """Our client for a receiver's channel."""
+    name = ClientId("benchmark")
+    return BlobClient(channel, "the receiver", metadata=metadata(name, plain=True))
 
 
 def main() -> None:

@@ -15,8 +15,7 @@ import numpy as np
 
 from benchmarks.figures import ROOT
 from benchmarks.simulation.engines import our_paths
-from benchmarks.transport.receiver import RAW
-from fedplat.transports.grpc.blob_client import BlobClient
+from benchmarks.transport.receiver import RAW, client
 from fedplat.transports.grpc.channel import CHANNEL_OPTIONS
 from fedplat.types import Digest
 from fedplat.wire.transfer import FRAME_BYTES
@@ -60,7 +59,7 @@ def _send(kind: str, channel: grpc.Channel) -> Send:
     if kind == "raw":
         put = channel.stream_unary(f"/{RAW}/Put")
         return lambda digest, payload: put(_frames(payload))
-    return BlobClient(channel, "the receiver").put
+    return client(channel).put
 
 
 def _frames(payload: memoryview) -> Iterator[bytes]:

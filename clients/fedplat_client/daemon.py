@@ -17,6 +17,7 @@ from typing import Any
 from fedplat import __version__
 from fedplat.config import scenario as scenarios
 from fedplat.config.deployment import ClientDeployment
+from fedplat.config.scenario import Scenario
 from fedplat.engine.client import Client
 from fedplat.engine.commands import DropState, KeepState, Send, Work
 from fedplat.engine.events import Acknowledged, ClientEvent, Offered, WorkFinished
@@ -137,11 +138,23 @@ class _Daemon:
         self.data = self._data(f"{host}:{welcome.data_port}")
         if self.trainer is None:
             scenario = scenarios.parse(tomllib.loads(welcome.scenario), "the scenario")
+            self._check_files(scenario)
             limits = Limits(self.deployment.memory_mb, self.deployment.training_timeout_s)
             self.trainer = Trainer(self.deployment.folder / "training", scenario, limits)
             self._do(self.machine.resume(self._now()))
         elif self.machine.answer is not None:
             self._do(self.machine.resume(self._now()))  # what was said may have been lost
+
+    def _check_files(self, scenario: Scenario) -> None:
+        """Raises: ConfigError, if a coordinator names files here and this client's owner has not
+        allowed it.
+        """
+        files = {} if self.deployment.local_files else scenario.files()
+        if files:
+            named = ", ".join(f"{key} = {path}" for key, path in files.items())
+            reason = f"the coordinator's scenario names files of this machine: {named}; they are "
+            reason += "not touched unless this client's file says `local_files = true`"
+            raise ConfigError(where=str(self.deployment.folder), reason=reason)
 
     def _data(self, where: str) -> BlobClient:
         return BlobClient(

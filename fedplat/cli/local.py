@@ -168,8 +168,12 @@ def start(local: Local) -> Died | None:
     begun = []
     for name in clients:
         if not local.runs(name):
-            table = {"coordinator": address, "folder": f"clients/{name}"}
-            _write(local.file(name), {**table, "tls": _keys(authority, name)})
+            settings: dict[str, Any] = {
+                "coordinator": address,
+                "folder": f"clients/{name}",
+                "local_files": True,  # they are the files of who typed this
+            }
+            _write(local.file(name), {**settings, "tls": _keys(authority, name)})
             begun.append((name, _spawn(local, name, "client")))
     found = [_awaited(local, name, pid, "pid") for name, pid in begun]
     return next((one for one in found if one is not None), None)

@@ -72,6 +72,8 @@ class ClientDeployment(_Frozen):
     """Keys; without them plain text is spoken, with a coordinator on this machine."""
     name: str | None = Field(default=None, pattern=NAME)
     """The client's name where there is no certificate to name it."""
+    local_files: bool = False
+    """Whether a scenario may name files of this machine: data, and code that is run."""
     memory_mb: int | None = Field(default=None, ge=64)
     """How much memory training may take."""
     training_timeout_s: float | None = Field(default=None, gt=0)

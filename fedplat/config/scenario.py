@@ -182,6 +182,17 @@ class Scenario(_Frozen):
         """The resolved scenario, every default written out."""
         return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
 
+    def files(self) -> dict[str, str]:
+        """The files that it names, by key: data, and code that is run."""
+        named: dict[str, str] = {}
+        for key in PATHS:
+            value: Any = self.model_dump(mode="json")
+            for step in key.split("."):
+                value = value.get(step) if isinstance(value, dict) else None
+            if value is not None:
+                named[key] = str(value)
+        return named
+
     def digest(self) -> str:
         """SHA-256 of the resolved scenario: what a run's folder is bound to."""
         plain = json.dumps(self.model_dump(mode="json"), sort_keys=True)
