@@ -22,7 +22,7 @@ from fedplat.engine.client import Client
 from fedplat.engine.commands import DropState, KeepState, Send, Work
 from fedplat.engine.events import Acknowledged, ClientEvent, Offered, WorkFinished
 from fedplat.engine.messages import Ack, Offer, Submit
-from fedplat.errors import ConfigError, FedplatError, RoundError, TransportError
+from fedplat.errors import ConfigError, FedplatError, ProtocolError, RoundError, TransportError
 from fedplat.learning import numerics
 from fedplat.runtime.client_states import ClientStates
 from fedplat.runtime.client_work import ClientTask, Failed, work_failed
@@ -206,7 +206,8 @@ class _Daemon:
         path = await self._fetched(offer.broadcast)
         state = self.states.get(self.name)
         task = ClientTask(self.name, offer.round_id, offer.task, offer.broadcast, state)
-        assert self.trainer is not None  # noqa: S101
+        if self.trainer is None:
+            raise ProtocolError(reason="an offer came before the welcome that says what is trained")
         outcome = await self.trainer.do(task, path)
         if isinstance(outcome, Failed):
             self._post(work_failed(task, outcome, self._now()))
@@ -257,7 +258,8 @@ class _Daemon:
         wait_s = FIRST_WAIT_S
         while True:
             try:
-                assert self.data is not None  # noqa: S101
+                if self.data is None:
+                    raise ProtocolError(reason="a blob is due before the welcome says where from")
                 await asyncio.to_thread(move, self.data)
                 return
             except FedplatError as error:
