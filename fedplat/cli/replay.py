@@ -68,7 +68,7 @@ def _replayed(run: Path, only: int | None) -> "Iterator[Replayed]":
         raise ConfigError(where=str(run), reason=reason)
     numerics.configure()
     parts = build(scenario)
-    with SqliteStore(folder.store) as store:
+    with SqliteStore.to_read(folder.store) as store:
         blobs = FileBlobs(folder.blobs)
         again = Replay(parts.plan, parts.work.cargo, parts.rule, blobs, scenario.clients.count)
         yield from again.rounds(store.read(), only)
