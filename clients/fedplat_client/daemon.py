@@ -20,9 +20,9 @@ from fedplat.config.deployment import ClientDeployment
 from fedplat.config.scenario import Scenario
 from fedplat.engine.client import Client
 from fedplat.engine.commands import DropState, KeepState, Send, Work
-from fedplat.engine.events import Acknowledged, ClientEvent, Offered, WorkFinished
+from fedplat.engine.events import Acknowledged, ClientEvent, Offered, WorkFailed, WorkFinished
 from fedplat.engine.messages import Ack, Offer, Submit
-from fedplat.errors import ConfigError, FedplatError, ProtocolError, RoundError, TransportError
+from fedplat.errors import ConfigError, FedplatError, ProtocolError, RoundError
 from fedplat.learning import numerics
 from fedplat.runtime.client_states import ClientStates
 from fedplat.runtime.client_work import ClientTask, Failed, work_failed
@@ -30,7 +30,6 @@ from fedplat.runtime.driver import Driver
 from fedplat.storage.files import FileBlobs
 from fedplat.storage.incoming import Incoming
 from fedplat.storage.sqlite import SqliteStore
-from fedplat.transports.grpc.blob_client import BlobClient
 from fedplat.transports.grpc.channel import Credentials, require_loopback
 from fedplat.transports.grpc.dial import Dialer
 from fedplat.transports.grpc.identity import metadata, name_in
@@ -46,12 +45,12 @@ from fedplat.wire.session import (
     Hello,
     Welcome,
 )
+from fedplat_client.moving import Mover
 from fedplat_client.trainer import Limits, Trainer
 
 MAX_BROADCAST_BYTES = 1 << 40
 LINES: dict[str, Line] = {"stream": stream, "poll": poll}
 GOODBYE_S = 5.0  # for the coordinator to end the session
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 15.0  # between attempts to move a blob
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -82,6 +81,13 @@ class _Daemon:
         self.dialer = Dialer(keys, deployment.proxy)
         self.name = ClientId(deployment.name or name_in(deployment.tls.certificate))  # type: ignore[union-attr]
         self.metadata = metadata(self.name, plain=keys is None)
+        self.mover = Mover(
+            self.dialer,
+            self.metadata,
+            queued=lambda position: tell({"event": "queued", "position": position}),
+            lost=self.lost,
+        )
+        stack.callback(self.mover.close)
         self.store = stack.enter_context(SqliteStore(deployment.folder / "store.sqlite"))
         self.blobs = FileBlobs(deployment.folder / "blobs")
         self.incoming = Incoming(self.blobs, deployment.folder / "blobs" / "incoming")
@@ -96,7 +102,6 @@ class _Daemon:
         self.driver = Driver(self.machine, self.store, performers)
         self.zero_s = monotonic()
         self.trainer: Trainer | None = None
-        self.data: BlobClient | None = None
         self.working: asyncio.Task[None] | None = None
         self.sending: asyncio.Task[None] | None = None
 
@@ -135,7 +140,7 @@ class _Daemon:
         """As in `Listener`: from here on the client knows what is trained, and where blobs go."""
         self.tell({"event": "connected", "coordinator": self.deployment.coordinator})
         host = self.deployment.coordinator.rpartition(":")[0]
-        self.data = self._data(f"{host}:{welcome.data_port}")
+        self.mover.go_to(f"{host}:{welcome.data_port}")
         if self.trainer is None:
             scenario = scenarios.parse(tomllib.loads(welcome.scenario), "the scenario")
             self._check_files(scenario)
@@ -156,14 +161,6 @@ class _Daemon:
             reason += "not touched unless this client's file says `local_files = true`"
             raise ConfigError(where=str(self.deployment.folder), reason=reason)
 
-    def _data(self, where: str) -> BlobClient:
-        return BlobClient(
-            self.dialer.data(where),
-            where,
-            metadata=self.metadata,
-            queued=lambda position: self.tell({"event": "queued", "position": position}),
-        )
-
     def received(self, frame: Frame) -> None:
         """As in `Listener`."""
         match frame:
@@ -180,7 +177,7 @@ class _Daemon:
             case _:
                 pass  # what a newer coordinator may say besides
 
-    def lost(self, error: TransportError, again_in_s: float) -> None:
+    def lost(self, error: FedplatError, again_in_s: float) -> None:
         """As in `Listener`."""
         self.tell({"event": "lost", "why": str(error), "again_in_s": round(again_in_s, 2)})
 
@@ -203,7 +200,11 @@ class _Daemon:
     async def _train(self, offer: Offer) -> None:
         self.tell({"event": "offer", "round": offer.round_id, "task": offer.task})
         self.session.send(Accept(offer.round_id, offer.task))
-        path = await self._fetched(offer.broadcast)
+        try:
+            path = await self._fetched(offer.broadcast)
+        except FedplatError as error:
+            self._give_up(offer, error)
+            return
         state = self.states.get(self.name)
         task = ClientTask(self.name, offer.round_id, offer.task, offer.broadcast, state)
         if self.trainer is None:
@@ -233,8 +234,11 @@ class _Daemon:
         await asyncio.sleep(command.after_s)
         message = command.message
         if isinstance(message, Submit) and message.update is not None:
-            payload = self.blobs.get(message.update)
-            await self._moved(lambda data: data.put(message.update, payload))  # type: ignore[arg-type]
+            try:
+                payload = await self._uploaded(message.update)
+            except FedplatError as error:
+                self._give_up(message, error)
+                return
             self.tell({"event": "submitted", "round": message.round_id, "bytes": len(payload)})
         self.session.send(message)
 
@@ -245,7 +249,9 @@ class _Daemon:
         if not self.blobs.holds(digest):
             self.blobs.collect(self._wanted())
             self.incoming.collect({digest})
-            await self._moved(lambda data: data.get(digest, MAX_BROADCAST_BYTES, self.incoming))
+            await self.mover.moved(
+                lambda data: data.get(digest, MAX_BROADCAST_BYTES, self.incoming)
+            )
         return self.blobs.path(digest)
 
     def _wanted(self) -> set[Digest]:
@@ -253,21 +259,16 @@ class _Daemon:
         answer = self.machine.answer
         return {answer.update} if isinstance(answer, Submit) and answer.update else set()
 
-    async def _moved(self, move: Callable[[BlobClient], int]) -> None:
-        """Moves a blob; goes on where it was cut, for as long as it takes."""
-        wait_s = FIRST_WAIT_S
-        while True:
-            try:
-                if self.data is None:
-                    raise ProtocolError(reason="a blob is due before the welcome says where from")
-                await asyncio.to_thread(move, self.data)
-                return
-            except FedplatError as error:
-                if not error.retryable:
-                    raise
-                self.tell({"event": "lost", "why": str(error), "again_in_s": wait_s})
-            await asyncio.sleep(wait_s)
-            wait_s = min(LONGEST_WAIT_S, 2 * wait_s)
+    async def _uploaded(self, digest: Digest) -> memoryview:
+        payload = self.blobs.get(digest)
+        await self.mover.moved(lambda data: data.put(digest, payload))
+        return payload
+
+    def _give_up(self, asked: Offer | Submit, error: FedplatError) -> None:
+        """Declines: a blob can not be moved, and no later attempt changes that."""
+        self.tell({"event": "failed", "round": asked.round_id, "why": str(error)})
+        reason = f"{type(error).__name__}: {error}"
+        self._post(WorkFailed(self._now(), asked.round_id, asked.task, "failed", reason))
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────
 

@@ -80,7 +80,7 @@ def ca(
     from fedplat_server.authority import Authority
 
     if not re.fullmatch(NAME, name) or name == "authority":
-        reason = "is no name: up to 128 letters, digits, `.`, `_` and `-`, and not `authority`"
+        reason = "is no name: up to 64 letters, digits, `.`, `_` and `-`, and not `authority`"
         raise ConfigError(where=f"NAME {name!r}", reason=reason)
     authority = Authority(folder)
     key, certificate = authority.issue(name, host or ())

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from fedplat.config.explain import explain
 from fedplat.errors import ConfigError
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"  # X.509 ends a common name after 64
 _Deployment = TypeVar("_Deployment", bound="_Frozen")
 
 

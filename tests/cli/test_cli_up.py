@@ -135,7 +135,7 @@ def test_flags_that_can_not_be_are_refused(fedplat):
     assert not (fedplat.folder / "runs").exists()
 
 
-@pytest.mark.parametrize("name", ["../x", "", ".hidden", "a b", "authority", "x" * 129])
+@pytest.mark.parametrize("name", ["../x", "", ".hidden", "a b", "authority", "x" * 65])
 def test_a_name_that_is_none_gets_no_certificate(fedplat, name):
     refused(fedplat("server", "ca", "keys", "--", name), "is no name")
     assert not (fedplat.folder / "keys").exists()
