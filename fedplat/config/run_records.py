@@ -2,13 +2,16 @@
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fedplat.config.build import Parts
+from fedplat.config.client_environments import ClientEnvironments
 from fedplat.engine.commands import Finish
 from fedplat.engine.events import CoordinatorEvent, RoundCommitted
+from fedplat.learning import numerics
 from fedplat.telemetry.display import Subscriber
 from fedplat.telemetry.metrics_file import MetricsFile
 from fedplat.telemetry.recorder import Recorder
@@ -23,6 +26,7 @@ class RunRecords:
         self._parts = parts
         self.subscribers: list[Subscriber] = list(subscribers)
         self.totals = {"bytes_up": 0, "bytes_down": 0}
+        self.environments = ClientEnvironments(asdict(numerics.environment()), self.tell)
 
     def tell(self, record: Mapping[str, Any]) -> None:
         """Tells one record to everybody."""
@@ -65,6 +69,7 @@ class RunRecords:
             if isinstance(file, MetricsFile):
                 kept = file.keep(partial(_stands, last=last))
                 told = {record["round"] for record in kept if record["event"] == "round"}
+                self.environments.remember(kept)
                 for record, key in itertools.product(kept, self.totals):
                     self.totals[key] += record.get(key, 0)
         recorder.catch_up(events, told)
@@ -97,6 +102,7 @@ class RunRecords:
                 "rounds": finished.round_id,
                 "selected": finished.selected,
                 **self.totals,
+                "unlike_clients": len(self.environments.unlike),
                 "seconds": seconds,
                 "run": str(run) if run else None,
             }
@@ -111,4 +117,5 @@ def _stands(record: Mapping[str, Any], last: int) -> bool:
         case "evaluation":
             return int(record["round"]) < last
         case event:
-            return event in ("started", "shards", "warning") and "round" not in record
+            standing = ("started", "shards", "client_environment", "warning")
+            return event in standing and "round" not in record

@@ -138,6 +138,13 @@ def round_line(record: Round, num_rounds: int) -> str:
         f"down {readable.size(record.bytes_down):>8}",
         f"{readable.rate(record.clients_per_s):>6} clients/s",
         f"{readable.clock(record.eta_s):>7} left",
-        mishaps({"dropped": record.dropped, "late": record.late, "refused": record.refused}),
+        mishaps(
+            {
+                "dropped": record.dropped,
+                "late": record.late,
+                "refused": record.refused,
+                "from unlike environments": record.unlike,
+            }
+        ),
     ]
     return "  ".join(columns).rstrip()

@@ -1,6 +1,6 @@
 """Turns the coordinator's events into the records that people and files are given."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -64,13 +64,15 @@ OWN_TEST = "personal/test/"
 class Recorder:
     """Observes a federation's events and tells records of them (`telemetry.records`).
 
-    Told once a round, when it is committed and, where that is due, evaluated.
+    Told once a round, when it is committed and, where that is due, evaluated.  `unlike` holds the
+    clients whose environment is not the coordinator's: their accepted updates are counted.
     """
 
     tell: Tell
     rounds: int
     evaluates: Callable[[int], bool]
     federation: Observed | None = None
+    unlike: Container[ClientId] = frozenset()
     central: dict[int, Figures] = field(default_factory=dict)
     personal: dict[int, Figures] = field(default_factory=dict)
     _committed: RoundCommitted | None = None
@@ -100,7 +102,7 @@ class Recorder:
             self._committed = None
             if committed.round_id not in told:
                 central = self.central.get(committed.round_id, {})
-                self.tell(round_record(committed, central))
+                self.tell(round_record(committed, central, self.unlike))
 
     def _waits(self, committed: RoundCommitted, event: CoordinatorEvent) -> bool:
         return self.evaluates(committed.round_id) and not isinstance(event, Evaluated)
@@ -165,17 +167,22 @@ class Recorder:
     def _tell_round(self, central: Mapping[str, float | None]) -> None:
         committed, self._committed = self._committed, None
         if committed is not None:
-            self.tell({**round_record(committed, central), **self._held})
+            self.tell({**round_record(committed, central, self.unlike), **self._held})
 
 
-def round_record(committed: RoundCommitted, central: Mapping[str, float | None]) -> dict[str, Any]:
-    """What the log knows of a round."""
+def round_record(
+    committed: RoundCommitted,
+    central: Mapping[str, float | None],
+    unlike: Container[ClientId] = frozenset(),
+) -> dict[str, Any]:
+    """What the log knows of a round, and how many of its updates come from `unlike` clients."""
     return {
         "event": "round",
         "round": committed.round_id,
         **{name: central.get(name) for name in ("accuracy", "rmse", "loss")},
         "train_loss": readable(committed.metrics).get("train_loss"),
         "accepted": len(committed.accepted),
+        "unlike": sum(client in unlike for client, *_ in committed.accepted),
         "digest": committed.model,
     }
 

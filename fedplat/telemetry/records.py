@@ -48,7 +48,10 @@ class Shards:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Round:
-    """A round was committed.  `seconds` are by phase, with their `total`."""
+    """A round was committed.  `seconds` are by phase, with their `total`.
+
+    `unlike` of the `accepted` updates were computed in another environment than the coordinator's.
+    """
 
     round: int
     event: Literal["round"] = "round"
@@ -61,6 +64,7 @@ class Round:
     dropped: int = 0
     late: int = 0
     refused: int = 0
+    unlike: int = 0
     bytes_up: int = 0
     bytes_down: int = 0
     clients_per_s: float | None = None
@@ -116,6 +120,16 @@ class Baseline:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class ClientEnvironment:
+    """What a client computes with; `unlike` says where that is not what the coordinator has."""
+
+    client: str
+    environment: Mapping[str, str | int | tuple[str, ...]]
+    event: Literal["client_environment"] = "client_environment"
+    unlike: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Warned:
     """Something that the reader of the results should know."""
 
@@ -137,6 +151,7 @@ class Finished:
     bytes_up: int = 0
     bytes_down: int = 0
     seconds: float | None = None
+    unlike_clients: int = 0
     run: str | None = None
 
 
@@ -149,7 +164,16 @@ class Other:
 
 
 Record = (
-    Started | Shards | Round | Evaluation | CrossEvaluation | Baseline | Warned | Finished | Other
+    Started
+    | Shards
+    | Round
+    | Evaluation
+    | CrossEvaluation
+    | Baseline
+    | ClientEnvironment
+    | Warned
+    | Finished
+    | Other
 )
 
 _BY_EVENT: Mapping[str, TypeAdapter[Any]] = {
@@ -159,6 +183,7 @@ _BY_EVENT: Mapping[str, TypeAdapter[Any]] = {
     "evaluation": TypeAdapter(Evaluation),
     "cross_evaluation": TypeAdapter(CrossEvaluation),
     "baseline": TypeAdapter(Baseline),
+    "client_environment": TypeAdapter(ClientEnvironment),
     "warning": TypeAdapter(Warned),
     "finished": TypeAdapter(Finished),
 }

@@ -25,6 +25,8 @@ def summary(progress: Progress) -> Text:
         _line("traffic", sent),
         _line("digest", finished.digest or readable.NOTHING),
     ]
+    if finished.unlike_clients:
+        lines.append(_line("unlike", _unlike(finished.unlike_clients), "yellow"))
     if finished.run:
         lines.append(_line("run", finished.run))
     return Text("\n").join(lines)
@@ -45,6 +47,11 @@ def against(baseline: Baseline, finished: Finished) -> str:
 def _rounds(finished: Finished) -> str:
     took = "" if finished.seconds is None else f" in {readable.duration(finished.seconds)}"
     return f"{readable.count(finished.rounds)}{took}"
+
+
+def _unlike(count: int) -> str:
+    who = "1 client computes" if count == 1 else f"{readable.count(count)} clients compute"
+    return f"{who} in another environment: the digest may differ from a simulation's (fedplat diff)"
 
 
 def _line(name: str, value: str, style: str = "") -> Text:

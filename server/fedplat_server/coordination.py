@@ -45,6 +45,8 @@ from fedplat.runtime.ports import BlobStore, Clock
 from fedplat.runtime.server_work import ServerWork
 from fedplat.telemetry.stopwatch import Stopwatch
 from fedplat.types import ClientId, Digest, Metrics, merge
+from fedplat.wire import environment
+from fedplat.wire.environment import Fingerprint
 from fedplat.wire.session import Frame, Hello, Welcome, negotiated
 from fedplat_server.engine_thread import EngineThread
 
@@ -100,6 +102,7 @@ class Coordination:
             parts.work.cargo, parts.rule, blobs, num_registered=parts.scenario.clients.count
         )
         self.speak: Speaker = lambda client, frame: None
+        self.met: Callable[[ClientId, Fingerprint], None] = lambda client, fingerprint: None
         self._folding = ThreadPoolExecutor(1, "fedplat-fold")
         self._evaluating = ThreadPoolExecutor(1, "fedplat-evaluate")
         self._intake = ThreadPoolExecutor(INTAKE_THREADS, "fedplat-intake")
@@ -206,9 +209,11 @@ class Coordination:
             reason = f"the federation has no client {client}; its {len(self._population)} clients "
             reason += f"are {first} to {last}: give this one the certificate of one of them"
             raise UnauthenticatedError(reason=reason)
-        terms = self._terms
+        terms, protocol = self._terms, negotiated(hello)
+        fingerprint = environment.decode(hello.environment)
+        self._engine.call(lambda: self.met(client, fingerprint))
         return Welcome(
-            negotiated(hello),
+            protocol,
             terms.epoch,
             f"fedplat {__version__}",
             json.dumps(asdict(numerics.environment()), sort_keys=True),

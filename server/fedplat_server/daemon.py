@@ -178,7 +178,7 @@ class _Daemon:
         opened.push_async_callback(sessions.stop)
         await health.start()
         opened.push_async_callback(health.stop)
-        work.speak = sessions.send
+        work.speak, work.met = sessions.send, self.records.environments.on
         host = self.deployment.address.rpartition(":")[0]
         self.operations.heard = sessions.silences
         addresses = f"{host}:{port}", f"{host}:{self.data_port}"
@@ -201,6 +201,7 @@ class _Daemon:
     def _driver(self, work: Coordination) -> tuple[Driver, Callable[[], None]]:
         """The driver, and what is done first in its thread."""
         self.recorder.federation = work
+        self.recorder.unlike = self.records.environments.unlike
         events = self.stack.enter_context(self.folder.events.open("wb"))
 
         def written(event: CoordinatorEvent) -> None:

@@ -159,3 +159,11 @@ def test_what_is_told_live_is_what_is_told_of_the_log_afterwards():
     assert len(known) == 3 and known[0]["accuracy"] is None
     for record, whole in zip(known, live.events("round"), strict=True):
         assert record == {key: whole[key] for key in record}
+
+
+def test_updates_of_unlike_environments_are_counted_in_their_round():
+    one, told = recorder(evaluates=lambda round_id: False)
+    one.on(committed(1))
+    one.unlike = {B}
+    one.on(committed(2))
+    assert [record["unlike"] for record in told.events("round")] == [0, 1]
