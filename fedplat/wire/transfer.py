@@ -8,9 +8,15 @@ first say its place in the queue.
 
     upload    →  "U" digest size     ←  "Q" position …  "G" offset   →  bytes …   ←  "D" size
     download  →  "L" digest offset   ←  "Q" position …  "G" size     ←  bytes …
+    over one  →  "K" digest known offset   ←  "Q" position …  "G" size   ←  "R" spans   ←  bytes …
+
+A client that holds another blob, `known`, may ask for what is different from it: the coordinator
+says which spans of the new blob travel, then sends their bytes one after another; between them, the
+new blob has the bytes that `known` has in the same places.
 """
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fedplat.errors import CorruptPayloadError
@@ -19,7 +25,10 @@ from fedplat.types import Digest
 FRAME_BYTES = 1 << 20
 MAX_BLOB_BYTES = 1 << 40
 DIGEST_BYTES = 32
+MAX_SPANS = 1 << 16  # what one frame says; where more differs, everything travels
 _REQUEST = struct.Struct("<c32sQ")
+_DELTA = struct.Struct("<c32s32sQ")
+_SPAN = struct.Struct("<QQ")
 _REPLY = struct.Struct("<cQ")
 
 
@@ -36,6 +45,15 @@ class Download:
     """A client wants the blob `digest` from `offset` on; what is before, it has."""
 
     digest: Digest
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadDelta:
+    """As `Download`, from a client that holds the blob `known`: what is equal need not travel."""
+
+    digest: Digest
+    known: Digest
     offset: int
 
 
@@ -60,36 +78,76 @@ class Stored:
     size_bytes: int
 
 
-Request = Upload | Download
+Request = Upload | Download | DownloadDelta
+Span = tuple[int, int]
 Reply = Queued | Go | Stored
 
 
 def encode_request(request: Request) -> bytes:
     """The one frame that opens a transfer.
 
-    Raises: ValueError, if the digest is not one.
+    Raises: ValueError, if a digest is not one.
     """
-    digest = bytes.fromhex(request.digest)
-    if len(digest) != DIGEST_BYTES:
-        raise ValueError(f"a digest has {DIGEST_BYTES} bytes, got {len(digest)}")
-    if isinstance(request, Upload):
-        return _REQUEST.pack(b"U", digest, request.size_bytes)
-    return _REQUEST.pack(b"L", digest, request.offset)
+    match request:
+        case Upload(digest, size_bytes):
+            return _REQUEST.pack(b"U", _raw(digest), size_bytes)
+        case Download(digest, offset):
+            return _REQUEST.pack(b"L", _raw(digest), offset)
+        case DownloadDelta(digest, known, offset):
+            return _DELTA.pack(b"K", _raw(digest), _raw(known), offset)
+
+
+def _raw(digest: Digest) -> bytes:
+    raw = bytes.fromhex(digest)
+    if len(raw) != DIGEST_BYTES:
+        raise ValueError(f"a digest has {DIGEST_BYTES} bytes, got {len(raw)}")
+    return raw
 
 
 def decode_request(frame: bytes) -> Request:
     """Raises: CorruptPayloadError, and nothing else, whatever the bytes are."""
+    if len(frame) == _DELTA.size and frame[:1] == b"K":
+        _, digest, known, number = _DELTA.unpack(frame)
+        return DownloadDelta(Digest(digest.hex()), Digest(known.hex()), _bounded(number))
     if len(frame) != _REQUEST.size:
-        reason = f"a transfer opens with {_REQUEST.size} bytes, got {len(frame)}"
+        reason = f"a transfer opens with {_REQUEST.size} or {_DELTA.size} bytes, got {len(frame)}"
         raise CorruptPayloadError(reason=reason)
     kind, digest, number = _REQUEST.unpack(frame)
+    if kind == b"U":
+        return Upload(Digest(digest.hex()), _bounded(number))
+    if kind == b"L":
+        return Download(Digest(digest.hex()), _bounded(number))
+    raise CorruptPayloadError(reason=f"a transfer of the unknown kind {kind!r}")
+
+
+def _bounded(number: int) -> int:
     if number > MAX_BLOB_BYTES:
         raise CorruptPayloadError(reason=f"a blob of {number} bytes; the limit is {MAX_BLOB_BYTES}")
-    if kind == b"U":
-        return Upload(Digest(digest.hex()), number)
-    if kind == b"L":
-        return Download(Digest(digest.hex()), number)
-    raise CorruptPayloadError(reason=f"a transfer of the unknown kind {kind!r}")
+    return number
+
+
+def encode_spans(spans: Sequence[Span]) -> bytes:
+    """What travels of a blob, as one frame.  Raises: ValueError, if there are too many."""
+    if len(spans) > MAX_SPANS:
+        raise ValueError(f"a frame holds {MAX_SPANS} spans, got {len(spans)}")
+    return b"R" + b"".join(_SPAN.pack(start, stop) for start, stop in spans)
+
+
+def decode_spans(frame: bytes, offset: int, size_bytes: int) -> tuple[Span, ...]:
+    """The spans, ascending and apart, within `offset` and `size_bytes`.
+
+    Raises: CorruptPayloadError, and nothing else, whatever the bytes are.
+    """
+    if frame[:1] != b"R" or (len(frame) - 1) % _SPAN.size or len(frame) > 1 + MAX_SPANS * 16:
+        raise CorruptPayloadError(reason=f"{len(frame)} bytes that are not spans")
+    spans = tuple(_SPAN.iter_unpack(memoryview(frame)[1:]))
+    last = offset - 1
+    for start, stop in spans:
+        if not last < start < stop <= size_bytes:
+            reason = f"the span {start} to {stop} of {size_bytes} bytes, after {max(last, 0)}"
+            raise CorruptPayloadError(reason=reason)
+        last = stop
+    return spans
 
 
 def encode_reply(reply: Reply) -> bytes:

@@ -1,24 +1,29 @@
 """A client's end of the data plane: it sends and fetches blobs, and goes on where it was cut."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
 
 import grpc
 
 from fedplat.errors import CorruptPayloadError
-from fedplat.runtime.ports import BlobInbox
+from fedplat.runtime.ports import BlobInbox, PartialBlob
 from fedplat.transports.grpc import status
 from fedplat.transports.grpc.blob_server import SERVICE
 from fedplat.types import Digest
 from fedplat.wire.transfer import (
     FRAME_BYTES,
     Download,
+    DownloadDelta,
     Go,
     Queued,
+    Request,
+    Span,
     Stored,
     Upload,
     decode_reply,
+    decode_spans,
     encode_request,
 )
 
@@ -28,6 +33,14 @@ Metadata = tuple[tuple[str, str], ...]
 
 def _nobody(position: int) -> None:
     """Where nobody wants to know how long the queue is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A blob that the client has."""
+
+    digest: Digest
+    payload: memoryview
 
 
 class BlobClient:
@@ -85,37 +98,56 @@ class BlobClient:
             replies.cancel()
         raise CorruptPayloadError(reason=f"the upload of {upload.digest} ended without a word")
 
-    def get(self, digest: Digest, size_limit: int, inbox: BlobInbox) -> int:
+    def get(
+        self, digest: Digest, size_limit: int, inbox: BlobInbox, held: Held | None = None
+    ) -> int:
         """Downloads a blob into `inbox`; returns how many bytes came, 0 if it was there already.
 
-        `size_limit` is what it may be at most.
+        `size_limit` is what it may be at most.  `held` is an earlier blob: what is equal in it is
+        taken from it, and does not travel.
         Raises: CorruptPayloadError, if it is larger, or its bytes are not the digest's.
         """
         if inbox.held(digest) is not None:
             return 0
+        if held is not None:
+            try:
+                return self._fetch(digest, size_limit, inbox, held)
+            except CorruptPayloadError:
+                pass  # an older coordinator knows no such request, or what it said was wrong
+        return self._fetch(digest, size_limit, inbox, None)
+
+    def _fetch(self, digest: Digest, size_limit: int, inbox: BlobInbox, held: Held | None) -> int:
         offset = inbox.offset(digest)
         try:
-            return self._download(digest, offset, size_limit, inbox)
+            return self._download(digest, offset, size_limit, inbox, held)
         except CorruptPayloadError:
             if not offset or inbox.offset(digest):
                 raise
-            return self._download(digest, 0, size_limit, inbox)  # what was here was damaged
+            return self._download(digest, 0, size_limit, inbox, held)  # what was here was damaged
 
-    def _download(self, digest: Digest, offset: int, size_limit: int, inbox: BlobInbox) -> int:
-        replies = self._get(encode_request(Download(digest, offset)), metadata=self._metadata)
+    def _download(
+        self, digest: Digest, offset: int, size_limit: int, inbox: BlobInbox, held: Held | None
+    ) -> int:
+        request: Request = Download(digest, offset)
+        if held is not None:
+            request = DownloadDelta(digest, held.digest, offset)
+        replies = self._get(encode_request(request), metadata=self._metadata)
         try:
             size_bytes = self._announced(replies, digest, size_limit)
             with inbox.open(digest, size_bytes) as receiving:
                 if receiving.offset != offset:
                     raise CorruptPayloadError(reason=f"what was here of blob {digest} has changed")
-                for frame in replies:
-                    receiving.write(frame)
+                if held is None:
+                    came = _take_all(replies, receiving)
+                else:
+                    spans = decode_spans(next(replies, b""), offset, size_bytes)
+                    came = _take_spans(replies, receiving, spans, size_bytes, held.payload)
                 receiving.finish()
         except grpc.RpcError as error:
             raise status.error_of(error, self._where) from error
         finally:
             replies.cancel()
-        return size_bytes - offset
+        return came
 
     def _announced(self, replies: Iterator[bytes], digest: Digest, size_limit: int) -> int:
         """The size that the coordinator says, once it is this transfer's turn."""
@@ -131,6 +163,53 @@ class BlobClient:
                 case Stored():
                     raise CorruptPayloadError(reason=f"the download of {digest} was no download")
         raise CorruptPayloadError(reason=f"the download of {digest} ended without a word")
+
+
+def _take_all(frames: Iterator[bytes], receiving: PartialBlob) -> int:
+    """Takes every byte that comes; gives how many did."""
+    came = 0
+    for frame in frames:
+        receiving.write(frame)
+        came += len(frame)
+    return came
+
+
+def _take_spans(
+    frames: Iterator[bytes],
+    receiving: PartialBlob,
+    spans: Sequence[Span],
+    size_bytes: int,
+    earlier: memoryview,
+) -> int:
+    """Takes `spans` from the frames, and all between them from `earlier`; gives how many came.
+
+    Raises: CorruptPayloadError, if more or fewer bytes come than the spans have, or `earlier` is
+    too short.
+    """
+    waiting = memoryview(b"")
+    for start, stop in spans:
+        _copy(earlier, receiving, start)
+        while receiving.offset < stop:
+            waiting = waiting or memoryview(next(frames, b""))
+            if not waiting:
+                reason = f"the download ended at {receiving.offset} of {size_bytes} bytes"
+                raise CorruptPayloadError(reason=reason)
+            piece = waiting[: stop - receiving.offset]
+            waiting = waiting[len(piece) :]
+            receiving.write(piece)
+    _copy(earlier, receiving, size_bytes)
+    if waiting or next(frames, b""):
+        raise CorruptPayloadError(reason="more bytes came than the spans have")
+    return sum(stop - start for start, stop in spans)
+
+
+def _copy(earlier: memoryview, receiving: PartialBlob, stop: int) -> None:
+    """Takes the bytes up to `stop` from `earlier`."""
+    if stop > receiving.offset and stop > len(earlier):
+        reason = f"bytes up to {stop} are said to be in a blob of {len(earlier)}"
+        raise CorruptPayloadError(reason=reason)
+    while (start := receiving.offset) < stop:
+        receiving.write(earlier[start : min(stop, start + FRAME_BYTES)])
 
 
 class _Uploading:

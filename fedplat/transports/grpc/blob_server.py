@@ -1,6 +1,6 @@
 """The coordinator's end of the data plane: blobs in and out, in raw frames."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
 from typing import Literal, NoReturn, Protocol
@@ -17,13 +17,17 @@ from fedplat.types import ClientId, Digest
 from fedplat.wire.transfer import (
     FRAME_BYTES,
     MAX_BLOB_BYTES,
+    MAX_SPANS,
     Download,
+    DownloadDelta,
     Go,
     Queued,
+    Span,
     Stored,
     Upload,
     decode_request,
     encode_reply,
+    encode_spans,
 )
 
 SERVICE = "fedplat.wire.v1.BlobService"
@@ -39,13 +43,33 @@ class Permit(Protocol):
         """Raises: FedplatError, if it may not."""
 
 
+class Between(Protocol):
+    """Says what of a blob differs from another one that a client holds."""
+
+    def __call__(
+        self, known: Digest, digest: Digest, offset: int, size_bytes: int, /
+    ) -> Sequence[Span]:
+        """The spans behind `offset`, ascending and apart; everything, where it is not known."""
+
+
+def everything(known: Digest, digest: Digest, offset: int, size_bytes: int) -> list[Span]:
+    """A `Between` that knows of nothing equal."""
+    return [(offset, size_bytes)] if offset < size_bytes else []
+
+
+def _nobody(size_bytes: int) -> None:
+    """Where nobody counts."""
+
+
 class BlobService:
     """Serves uploads into `inbox` and downloads through `read`, at most `slots` at a time.
 
     Guarantees: a byte is taken only from a client that `permit` lets, and of a blob of at most
     `upload_limit_bytes`; a blob that is here is not taken again; one blob comes over one upload at
     a time; what an interrupted upload has brought is kept; a transfer that moves nothing for
-    `idle_timeout_s` gives up its slot.  Memory: a few frames a transfer, whatever a blob's size.
+    `idle_timeout_s` gives up its slot.  A client that holds another blob is sent what `between`
+    says is different.  `sent` is told of a blob's bytes before they go, in any thread.  Memory: a
+    few frames a transfer, whatever a blob's size.
     """
 
     def __init__(
@@ -58,10 +82,13 @@ class BlobService:
         plain: bool,
         upload_limit_bytes: int = MAX_BLOB_BYTES,
         idle_timeout_s: float = 120.0,
+        between: Between = everything,
+        sent: Callable[[int], None] = _nobody,
     ) -> None:
         self._inbox, self._read, self._permit = inbox, read, permit
         self._slots, self._plain = slots, plain
         self._limit, self._idle_s = upload_limit_bytes, idle_timeout_s
+        self._between, self._sent = between, sent
         self._uploads: dict[tuple[ClientId, Digest], grpc.ServicerContext] = {}
         self._lock = Lock()
 
@@ -140,7 +167,7 @@ class BlobService:
     def _get(self, frame: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
         try:
             request = decode_request(frame)
-            if not isinstance(request, Download):
+            if isinstance(request, Upload):
                 raise ProtocolError(reason="an upload was begun where downloads are served")
             self._permit(caller(context, plain=self._plain), "download", request.digest)
             with self._slots.take() as ticket:
@@ -149,14 +176,38 @@ class BlobService:
         except FedplatError as error:
             _abort(context, error)
 
-    def _give(self, request: Download, context: grpc.ServicerContext) -> Iterator[bytes]:
+    def _give(
+        self, request: Download | DownloadDelta, context: grpc.ServicerContext
+    ) -> Iterator[bytes]:
         """The size, and the bytes from the offset on: none, if it lies behind the end."""
         blob = self._read(request.digest)
         with IdleWatch(self._idle_s, context.cancel) as watch:
             yield encode_reply(Go(len(blob)))
-            for start in range(request.offset, len(blob), FRAME_BYTES):
-                yield bytes(blob[start : start + FRAME_BYTES])
+            spans = everything(request.digest, request.digest, request.offset, len(blob))
+            if isinstance(request, DownloadDelta):
+                known = self._between(request.known, request.digest, request.offset, len(blob))
+                spans = spans if len(known) > MAX_SPANS else list(known)
+                yield encode_spans(spans)
+            for frame in _frames(blob, spans):
+                self._sent(len(frame))
+                yield frame
                 watch.moved()
+
+
+def _frames(blob: memoryview, spans: Sequence[Span]) -> Iterator[bytes]:
+    """The bytes of the spans one after another, in full frames whatever the spans' sizes."""
+    waiting: list[memoryview] = []
+    room = FRAME_BYTES
+    for start, stop in spans:
+        while start < stop:
+            piece = blob[start : min(stop, start + room)]
+            waiting.append(piece)
+            start, room = start + len(piece), room - len(piece)
+            if not room:
+                yield b"".join(waiting)
+                waiting, room = [], FRAME_BYTES
+    if waiting:
+        yield b"".join(waiting)
 
 
 def _filled(frames: Iterator[bytes]) -> Iterator[bytes]:
