@@ -7,7 +7,7 @@ import asyncio
 import json
 import signal
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
@@ -22,7 +22,7 @@ from fedplat.engine.client import Client
 from fedplat.engine.commands import DropState, KeepState, Send, Work
 from fedplat.engine.events import Acknowledged, ClientEvent, Offered, WorkFailed, WorkFinished
 from fedplat.engine.messages import Ack, Offer, Submit
-from fedplat.errors import ConfigError, FedplatError, ProtocolError, RoundError
+from fedplat.errors import ConfigError, FedplatError, RoundError, TrainingError
 from fedplat.learning import numerics
 from fedplat.runtime.client_states import ClientStates
 from fedplat.runtime.client_work import ClientTask, Failed, work_failed
@@ -101,7 +101,9 @@ class _Daemon:
         }
         self.driver = Driver(self.machine, self.store, performers)
         self.zero_s = monotonic()
-        self.trainer: Trainer | None = None
+        limits = Limits(deployment.memory_mb, deployment.training_timeout_s)
+        self.trainer = Trainer(deployment.folder / "training", limits)
+        self.loading: asyncio.Task[None] | None = None
         self.working: asyncio.Task[None] | None = None
         self.sending: asyncio.Task[None] | None = None
 
@@ -120,19 +122,25 @@ class _Daemon:
             line=LINES[self.deployment.transport],
             explain=partial(self.dialer.refusal, where),
         )  # fmt: skip
+        await self.trainer.warm()  # before any channel exists: a fork beside one is fragile
+        try:
+            await self._talk()
+        finally:
+            self.trainer.stop()
+        return self.over.result()
+
+    async def _talk(self) -> None:
+        """Holds the session until the federation is over, or nothing can come of it."""
         talking = asyncio.create_task(self.session.run())
         ends: set[asyncio.Future[Any]] = {talking, self.over}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         self.session.stop()
-        for task in (self.working, self.sending):
+        for task in (self.loading, self.working, self.sending):
             if task is not None:
                 task.cancel()
         await asyncio.wait({talking}, timeout=GOODBYE_S)
         if not talking.cancel() and not talking.cancelled():
             talking.result()
-        if self.trainer is not None:
-            self.trainer.stop()
-        return self.over.result()
 
     # ── the session ──────────────────────────────────────────────────────────────────────────────
 
@@ -141,14 +149,20 @@ class _Daemon:
         self.tell({"event": "connected", "coordinator": self.deployment.coordinator})
         host = self.deployment.coordinator.rpartition(":")[0]
         self.mover.go_to(f"{host}:{welcome.data_port}")
-        if self.trainer is None:
+        if self.loading is None:
             scenario = scenarios.parse(tomllib.loads(welcome.scenario), "the scenario")
             self._check_files(scenario)
-            limits = Limits(self.deployment.memory_mb, self.deployment.training_timeout_s)
-            self.trainer = Trainer(self.deployment.folder / "training", scenario, limits)
+            self.loading = self._begin(self._load(scenario))
             self._do(self.machine.resume(self._now()))
         elif self.machine.answer is not None:
             self._do(self.machine.resume(self._now()))  # what was said may have been lost
+
+    async def _load(self, scenario: Scenario) -> None:
+        """Has the training process made ready, so that the first offer does not wait for it."""
+        try:
+            await self.trainer.load(scenario)
+        except TrainingError as error:  # the next task starts it again, and declines if it must
+            self.tell({"event": "failed", "why": str(error)})
 
     def _check_files(self, scenario: Scenario) -> None:
         """Raises: ConfigError, if a coordinator names files here and this client's owner has not
@@ -194,8 +208,7 @@ class _Daemon:
     def _work(self, command: Work) -> None:
         if self.working is not None:
             self.working.cancel()
-        self.working = asyncio.create_task(self._train(command.offer))
-        self.working.add_done_callback(self._check)
+        self.working = self._begin(self._train(command.offer))
 
     async def _train(self, offer: Offer) -> None:
         self.tell({"event": "offer", "round": offer.round_id, "task": offer.task})
@@ -207,8 +220,6 @@ class _Daemon:
             return
         state = self.states.get(self.name)
         task = ClientTask(self.name, offer.round_id, offer.task, offer.broadcast, state)
-        if self.trainer is None:
-            raise ProtocolError(reason="an offer came before the welcome that says what is trained")
         outcome = await self.trainer.do(task, path)
         if isinstance(outcome, Failed):
             self._post(work_failed(task, outcome, self._now()))
@@ -226,8 +237,7 @@ class _Daemon:
     def _send(self, command: Send) -> None:
         if self.sending is not None:
             self.sending.cancel()
-        self.sending = asyncio.create_task(self._deliver(command))
-        self.sending.add_done_callback(self._check)
+        self.sending = self._begin(self._deliver(command))
 
     async def _deliver(self, command: Send) -> None:
         """Uploads what the message names, then says it; until the coordinator has answered."""
@@ -271,6 +281,11 @@ class _Daemon:
         self._post(WorkFailed(self._now(), asked.round_id, asked.task, "failed", reason))
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._check)
+        return task
 
     def _check(self, done: asyncio.Task[None]) -> None:
         """A failure ends the daemon; a round that went on without this client does not."""

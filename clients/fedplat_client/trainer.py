@@ -18,7 +18,7 @@ from fedplat.config.scenario import Scenario
 from fedplat.errors import ConfigError, DivergenceError, TrainingError
 from fedplat.runtime.client_work import ClientTask, Done, Failed, Outcome
 from fedplat.types import Digest, Mean
-from fedplat_client.training import STATE, UPDATE
+from fedplat_client.tasks import STATE, UPDATE
 
 MAX_LINE_BYTES = 16 << 20
 START_S = 600.0  # how long data and model may take to load
@@ -40,17 +40,26 @@ class Trainer:
     died is done once more, by the next process; then it counts as failed.
     """
 
-    def __init__(self, folder: Path, scenario: Scenario, limits: Limits) -> None:
-        self._folder, self._scenario, self._limits = folder, scenario, limits
+    def __init__(self, folder: Path, limits: Limits) -> None:
+        self._folder, self._limits = folder, limits
+        self._scenario: Scenario | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._ready = False
+        self._starting = asyncio.Lock()
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
 
-    async def start(self) -> None:
-        """Starts the process, if none is there.
+    @property
+    def process_id(self) -> int | None:
+        return None if self._process is None else self._process.pid
 
-        Raises: ConfigError, if it can not make the scenario's parts; TrainingError, if it dies.
-        """
+    @property
+    def ready(self) -> bool:
+        """Whether the process has made the scenario's parts."""
+        return self._ready
+
+    async def warm(self) -> None:
+        """Starts the process, if none is there, and does not wait for what it imports."""
         if self._process is not None and self._process.poll() is None:
             return
         self.stop()  # what one that died left
@@ -62,12 +71,30 @@ class Trainer:
         )
         theirs.close()
         self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=MAX_LINE_BYTES)
-        first = {"scenario": _table(self._scenario), "memory_mb": self._limits.memory_mb}
-        answer = await self._ask(first, START_S, "start")
-        if answer is None:
-            raise self._death("start")
-        if "error" in answer:
-            raise ConfigError(where="the scenario", reason=answer["text"])
+        self._write({"memory_mb": self._limits.memory_mb})
+
+    async def load(self, scenario: Scenario) -> None:
+        """Has the process make the scenario's parts; one that is started later makes them too.
+
+        Raises: ConfigError, if it can not; TrainingError, if it dies.
+        """
+        self._scenario = scenario
+        await self._start()
+
+    async def _start(self) -> None:
+        """Waits until a process is there that has the scenario's parts.  Raises: as `load`."""
+        async with self._starting:
+            await self.warm()
+            if self._ready or self._scenario is None:
+                return
+            if await self._answer(START_S, "start") is None:
+                raise self._death("start")
+            answer = await self._ask({"scenario": _table(self._scenario)}, START_S, "start")
+            if answer is None:
+                raise self._death("start")
+            if "error" in answer:
+                raise ConfigError(where="the scenario", reason=answer["text"])
+            self._ready = True
 
     async def do(self, task: ClientTask, broadcast: Path) -> Outcome:
         """Does one task on the broadcast in that file."""
@@ -82,7 +109,7 @@ class Trainer:
 
     async def _attempt(self, task: ClientTask, broadcast: Path) -> dict[str, Any] | None:
         """The answer to a task; None, if the process died of it."""
-        await self.start()
+        await self._start()
         state = self._room / "before.bin"
         state.write_bytes(task.state)
         order = {
@@ -100,14 +127,21 @@ class Trainer:
         if self._process is not None:
             self._process.kill()
             self._code = self._process.wait()
-            self._process = None
+            self._process, self._ready = None, False
             self._writer.close()
             shutil.rmtree(self._room, ignore_errors=True)
 
     async def _ask(
         self, order: Mapping[str, Any], timeout_s: float | None, stage: str
     ) -> dict[str, Any] | None:
+        self._write(order)
+        return await self._answer(timeout_s, stage)
+
+    def _write(self, order: Mapping[str, Any]) -> None:
         self._writer.write(json.dumps(order).encode() + b"\n")
+
+    async def _answer(self, timeout_s: float | None, stage: str) -> dict[str, Any] | None:
+        """The next line; None, if the process died.  Raises: TrainingError, if it took too long."""
         try:
             line = await asyncio.wait_for(self._reader.readline(), timeout_s)
         except TimeoutError:

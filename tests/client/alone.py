@@ -47,14 +47,13 @@ class Heard:
 
 @contextmanager
 def alone(folder, **settings):
-    """The daemon, in `folder`; its records are in `.told`, its frames in `.session`."""
+    """The daemon, in `folder`; its records are in `.told`, its frames in `.session`.
+
+    Who has started its training process stops it, in the same loop.
+    """
     told = []
     deployment = ClientDeployment(coordinator="localhost:7700", folder=folder, name=ME, **settings)
     with ExitStack() as stack:
         daemon = _Daemon(deployment, told.append, stack)
         daemon.session, daemon.told = Heard(), told
-        try:
-            yield daemon
-        finally:
-            if daemon.trainer is not None:
-                daemon.trainer.stop()
+        yield daemon

@@ -91,7 +91,10 @@ def answered(folder, permit):
     async def hear(daemon, port):
         daemon.welcomed(welcome(data_port=port))
         daemon.received(Offer(ME, 1, "fit", DIGEST))
-        return await daemon.session.until(Decline)
+        try:
+            return await daemon.session.until(Decline)
+        finally:
+            daemon.trainer.stop()
 
     with Coordinator(folder / "there", **permit) as coordinator, alone(folder / "here") as daemon:
         daemon.deployment = daemon.deployment.model_copy(

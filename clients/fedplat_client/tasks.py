@@ -1,0 +1,76 @@
+"""What the training process does: it makes a scenario's parts, then its client's tasks.
+
+Updates and states travel as files in a folder that its parent sees too.
+"""
+
+import json
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, TextIO
+
+from fedplat.config import scenario as scenarios
+from fedplat.config.build import build
+from fedplat.errors import FedplatError
+from fedplat.learning import numerics
+from fedplat.runtime.client_work import ClientTask, ClientWork, Done, Outcome
+from fedplat.types import ClientId, Digest, Metrics
+
+UPDATE, STATE = "update.bin", "state.bin"
+
+
+def answer(lines: TextIO, folder: Path) -> None:
+    """Says that it is warm; makes the scenario of the first line; answers every other line."""
+    numerics.configure()
+    _say(lines, {"warm": True})
+    if not (line := lines.readline()):
+        return  # there is nothing to train after all
+    try:
+        work = build(scenarios.parse(json.loads(line)["scenario"])).work
+    except FedplatError as error:
+        _say(lines, _told(error))
+        return
+    _say(lines, {"ready": True})
+    while line := lines.readline():
+        _say(lines, _answer(work, json.loads(line), folder))
+
+
+def _say(lines: TextIO, answer: Mapping[str, Any]) -> None:
+    lines.write(json.dumps(answer) + "\n")
+    lines.flush()
+
+
+def _answer(work: ClientWork, order: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    task = ClientTask(
+        ClientId(order["client"]),
+        order["round_id"],
+        order["kind"],
+        Digest(order["broadcast"]),
+        Path(order["state"]).read_bytes() if order["state"] else b"",
+    )
+    try:
+        return _written(work.do(task, memoryview(Path(order["path"]).read_bytes())), folder)
+    except FedplatError as error:
+        return _told(error)
+
+
+def _written(outcome: Outcome, folder: Path) -> Mapping[str, Any]:
+    if not isinstance(outcome, Done):
+        return _told(outcome.error)
+    (folder / UPDATE).write_bytes(outcome.payload)
+    (folder / STATE).write_bytes(outcome.state)
+    return {
+        "update": outcome.update,
+        "weight": outcome.weight,
+        "metrics": plain_metrics(outcome.metrics),
+    }
+
+
+def _told(error: FedplatError) -> Mapping[str, Any]:
+    fields = {name: str(value) for name, value in error.fields.items()}
+    return {"error": type(error).__name__, "fields": fields, "text": str(error)}
+
+
+def plain_metrics(metrics: Metrics) -> dict[str, list[Any]]:
+    """Metrics as JSON takes them: exact."""
+    return {name: [str(Fraction(mean.total)), mean.count] for name, mean in metrics.items()}
