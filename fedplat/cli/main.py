@@ -8,6 +8,7 @@ import sys
 import typer
 
 from fedplat.cli import chaos, client, config, data, server, sim
+from fedplat.cli.diff import diff
 from fedplat.cli.replay import replay
 from fedplat.cli.report import report
 from fedplat.cli.up import down, up
@@ -31,6 +32,7 @@ cli.add_typer(config.app, name="config")
 cli.add_typer(chaos.app, name="chaos")
 cli.command()(report)
 cli.command()(replay)
+cli.command()(diff)
 
 
 @cli.callback(invoke_without_command=True)
