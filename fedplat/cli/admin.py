@@ -209,6 +209,7 @@ def in_words(one: "Standing") -> str:
     paused = " (pausing)" * (one.paused and one.phase != "paused") + " (draining)" * one.draining
     connected = [f"{name} ({silent_s:.0f} s ago)" for name, silent_s in one.connected.items()]
     lost = [f"{name} ({why})" for name, why in one.lost.items()]
+    unlike = [f"{name} ({what})" for name, what in one.unlike.items()]
     rows = [
         ("phase", f"{one.phase}{paused}, round {one.round_id} of {one.rounds}"),
         ("waits for", one.waiting_for),
@@ -217,6 +218,7 @@ def in_words(one: "Standing") -> str:
         ("missing", _names(one.missing)),
         ("lost", _names(lost)),
         ("connected", _names(connected)),
+        *([("unlike", f"{_names(unlike)}: last bits may differ")] if unlike else []),
         ("model", one.model or "none yet"),
         ("listens on", f"{one.address}, blobs on {one.data_address}"),
         ("runs since", f"{one.seconds:.0f} s, started {one.epoch} times"),

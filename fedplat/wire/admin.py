@@ -18,7 +18,10 @@ _Message = TypeVar("_Message", bound=Message)
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a federation stands.  Units: seconds; `connected` has each client's silence."""
+    """How a federation stands.  Units: seconds; `connected` has each client's silence.
+
+    `unlike` says of each client in another environment than the coordinator's what differs.
+    """
 
     phase: str
     round_id: int
@@ -36,6 +39,7 @@ class Standing:
     address: str = ""
     data_address: str = ""
     waiting_for: str = ""
+    unlike: Mapping[ClientId, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,10 @@ def encode_standing(one: Standing) -> bytes:
     ]
     fields["connected"] = [
         pb.Connected(client=client, silent_s=silent_s) for client, silent_s in one.connected.items()
+    ]
+    fields["unlike"] = [
+        pb.Unlike(client=client, differences=convert.readable(what))
+        for client, what in one.unlike.items()
     ]
     fields["model"] = bytes.fromhex(one.model or "")
     return pb.Status(**fields).SerializeToString(deterministic=True)
@@ -84,6 +92,7 @@ def decode_standing(payload: bytes) -> Standing:
         address=one.address,
         data_address=one.data_address,
         waiting_for=one.waiting_for,
+        unlike={ClientId(known.client): known.differences for known in one.unlike},
     )
 
 

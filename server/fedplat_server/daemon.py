@@ -181,6 +181,7 @@ class _Daemon:
         work.speak, work.met = sessions.send, self.records.environments.on
         host = self.deployment.address.rpartition(":")[0]
         self.operations.heard = sessions.silences
+        self.operations.unlike = self.records.environments.unlike
         addresses = f"{host}:{port}", f"{host}:{self.data_port}"
         self.operations.address, self.operations.data_address = addresses
         ready(*addresses)

@@ -1,7 +1,7 @@
 """What an operator can do to a running coordinator, whoever asks for it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -41,6 +41,7 @@ class Operations:
     epoch: int
     ended: Callable[[BaseException], None]
     heard: Heard = dict
+    unlike: Mapping[ClientId, Sequence[str]] = field(default_factory=dict)
     address: str = ""
     data_address: str = ""
     _draining: bool = False
@@ -56,7 +57,9 @@ class Operations:
         connected, seconds = self.heard(), self._loop.time() - self._started_s
         asked: Future[Standing] = Future()
         self.engine.call(
-            lambda: asked.set_result(standing(self.machine, connected, self.epoch, seconds))
+            lambda: asked.set_result(
+                standing(self.machine, connected, self.epoch, seconds, self.unlike)
+            )
         )
         return replace(
             await asyncio.wrap_future(asked),

@@ -10,7 +10,11 @@ NAMED = 5  # clients that a sentence names; others are counted
 
 
 def standing(
-    machine: Coordinator, connected: Mapping[ClientId, float], epoch: int, seconds: float
+    machine: Coordinator,
+    connected: Mapping[ClientId, float],
+    epoch: int,
+    seconds: float,
+    unlike: Mapping[ClientId, Sequence[str]],
 ) -> Standing:
     """What the machine is at, and who is there.  Called where the machine runs."""
     round_ = machine.round
@@ -28,6 +32,7 @@ def standing(
         paused=machine.paused,
         model=machine.model or None,
         waiting_for=waiting_for(machine, connected),
+        unlike={client: "; ".join(unlike[client]) for client in sorted(unlike, key=str.encode)},
     )
 
 

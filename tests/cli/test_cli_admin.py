@@ -92,3 +92,10 @@ def test_a_status_of_many_clients_names_the_first_of_them():
     words = in_words(Standing("collecting", 1, 2, 1, 3.0, asked=many, lost={A: "diverged"}))
     assert "12: client-0, " in words and "client-7 and 4 more" in words
     assert f"1: {A} (diverged)" in words and "none yet" in words
+
+
+def test_a_status_names_clients_in_another_environment_where_there_are_some():
+    alike = Standing("collecting", 1, 2, 1, 3.0)
+    unlike = Standing("collecting", 1, 2, 1, 3.0, unlike={A: "threads 2 ≠ 1"})
+    assert "unlike" not in in_words(alike)
+    assert f"unlike     1: {A} (threads 2 ≠ 1): last bits may differ" in in_words(unlike)

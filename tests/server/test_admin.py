@@ -38,12 +38,14 @@ def test_the_status_names_the_round_its_clients_and_what_is_waited_for():
     async def main():
         async with operated() as one:
             one.operations.heard = lambda: {A: 0.5, B: 2.0}
+            one.operations.unlike = {C: ("threads 2 ≠ 1", "torch 2.12.0 ≠ 2.13.0")}
             one.engine.post(update(A))
             standing = await one.ask("standing")
             assert (standing.phase, standing.round_id, standing.rounds) == ("collecting", 1, 2)
             assert (standing.asked, standing.accepted) == ((A, B, C), (A,))
             assert standing.missing == (B, C) and standing.connected == {A: 0.5, B: 2.0}
             assert standing.waiting_for == f"the updates of {B}, {C} (not connected: {C})"
+            assert standing.unlike == {C: "threads 2 ≠ 1; torch 2.12.0 ≠ 2.13.0"}
             assert (standing.epoch, standing.paused, standing.model) == (7, False, FIRST.model)
 
     asyncio.run(main())

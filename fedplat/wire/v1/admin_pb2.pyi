@@ -26,8 +26,16 @@ class Connected(_message.Message):
     silent_s: float
     def __init__(self, client: _Optional[str] = ..., silent_s: _Optional[float] = ...) -> None: ...
 
+class Unlike(_message.Message):
+    __slots__ = ("client", "differences")
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
+    client: str
+    differences: str
+    def __init__(self, client: _Optional[str] = ..., differences: _Optional[str] = ...) -> None: ...
+
 class Status(_message.Message):
-    __slots__ = ("phase", "round_id", "rounds", "asked", "accepted", "missing", "lost", "connected", "epoch", "paused", "draining", "model", "address", "data_address", "seconds", "waiting_for")
+    __slots__ = ("phase", "round_id", "rounds", "asked", "accepted", "missing", "lost", "connected", "epoch", "paused", "draining", "model", "address", "data_address", "seconds", "waiting_for", "unlike")
     PHASE_FIELD_NUMBER: _ClassVar[int]
     ROUND_ID_FIELD_NUMBER: _ClassVar[int]
     ROUNDS_FIELD_NUMBER: _ClassVar[int]
@@ -44,6 +52,7 @@ class Status(_message.Message):
     DATA_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     WAITING_FOR_FIELD_NUMBER: _ClassVar[int]
+    UNLIKE_FIELD_NUMBER: _ClassVar[int]
     phase: str
     round_id: int
     rounds: int
@@ -60,7 +69,8 @@ class Status(_message.Message):
     data_address: str
     seconds: float
     waiting_for: str
-    def __init__(self, phase: _Optional[str] = ..., round_id: _Optional[int] = ..., rounds: _Optional[int] = ..., asked: _Optional[_Iterable[str]] = ..., accepted: _Optional[_Iterable[str]] = ..., missing: _Optional[_Iterable[str]] = ..., lost: _Optional[_Iterable[_Union[Lost, _Mapping]]] = ..., connected: _Optional[_Iterable[_Union[Connected, _Mapping]]] = ..., epoch: _Optional[int] = ..., paused: bool = ..., draining: bool = ..., model: _Optional[bytes] = ..., address: _Optional[str] = ..., data_address: _Optional[str] = ..., seconds: _Optional[float] = ..., waiting_for: _Optional[str] = ...) -> None: ...
+    unlike: _containers.RepeatedCompositeFieldContainer[Unlike]
+    def __init__(self, phase: _Optional[str] = ..., round_id: _Optional[int] = ..., rounds: _Optional[int] = ..., asked: _Optional[_Iterable[str]] = ..., accepted: _Optional[_Iterable[str]] = ..., missing: _Optional[_Iterable[str]] = ..., lost: _Optional[_Iterable[_Union[Lost, _Mapping]]] = ..., connected: _Optional[_Iterable[_Union[Connected, _Mapping]]] = ..., epoch: _Optional[int] = ..., paused: bool = ..., draining: bool = ..., model: _Optional[bytes] = ..., address: _Optional[str] = ..., data_address: _Optional[str] = ..., seconds: _Optional[float] = ..., waiting_for: _Optional[str] = ..., unlike: _Optional[_Iterable[_Union[Unlike, _Mapping]]] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
     __slots__ = ("resume_token",)
