@@ -81,7 +81,13 @@ class Cargo:
     @property
     def broadcast_bytes(self) -> int:
         """The size of every broadcast."""
-        return sum(spec.numel * spec.dtype.itemsize for spec in self._broadcast_specs)
+        return sum(self.broadcast_sizes)
+
+    @property
+    def broadcast_sizes(self) -> tuple[int, ...]:
+        """The sizes of a broadcast's tensors, in their order: each float32 tensor on its own."""
+        specs = (*self.shared.flat, *self.shared.beside, *_specs(self.first.down))
+        return tuple(spec.numel * spec.dtype.itemsize for spec in specs)
 
     @property
     def update_limit_bytes(self) -> int:

@@ -190,7 +190,8 @@ def _take_spans(
     for start, stop in spans:
         _copy(earlier, receiving, start)
         while receiving.offset < stop:
-            waiting = waiting or memoryview(next(frames, b""))
+            if not waiting:
+                waiting = memoryview(next(frames, b""))
             if not waiting:
                 reason = f"the download ended at {receiving.offset} of {size_bytes} bytes"
                 raise CorruptPayloadError(reason=reason)
