@@ -34,6 +34,7 @@ from fedplat.transports.grpc.channel import SERVER_OPTIONS, Credentials, require
 from fedplat.transports.grpc.health import Health
 from fedplat.transports.grpc.session_server import SessionService
 from fedplat.transports.grpc.slots import Slots
+from fedplat.types import ClientId
 from fedplat.wire.session import Drain, Finished, Frame
 from fedplat_server.admin import AdminService
 from fedplat_server.coordination import Coordination, Terms
@@ -140,7 +141,7 @@ class _Daemon:
             engine.start(*self._driver(work))
             end = await self.end
             self.operations.close(end)
-            await self._say_goodbye(sessions, end)
+            await self._say_goodbye(sessions, end, set(work.coordinator.last.accepted))
             engine.stop()
             work.close()
         return self._outcome(work, end)
@@ -258,7 +259,10 @@ class _Daemon:
 
         self.loop.call_soon_threadsafe(settle)
 
-    async def _say_goodbye(self, sessions: SessionService, end: Finish | BaseException) -> None:
+    async def _say_goodbye(
+        self, sessions: SessionService, end: Finish | BaseException, owed: set[ClientId]
+    ) -> None:
+        """Tells who is connected; of an end, also `owed`, if they come back in time."""
         match end:
             case Finish(round_id, _, _, model):
                 word: Frame = Finished(round_id, model)
@@ -266,10 +270,15 @@ class _Daemon:
                 word = Drain("the coordinator was stopped", RETRY_S)
             case _:
                 word = Finished(0, None, str(end))
-        for client in sessions.connected:
-            sessions.send(client, word)
+        told: set[ClientId] = set()
         deadline_s = monotonic() + LINGER_S
-        while sessions.connected and monotonic() < deadline_s and isinstance(word, Finished):
+        while monotonic() < deadline_s:
+            connected = set(sessions.connected)
+            for client in sorted(connected - told):
+                sessions.send(client, word)
+            owed, told = owed - connected, connected
+            if not isinstance(word, Finished) or not (connected or owed):
+                break
             await asyncio.sleep(0.02)
 
     def _outcome(self, work: Coordination, end: Finish | BaseException) -> Outcome:
