@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,3 +70,11 @@ def test_a_poll_waits_for_the_first_frame_and_no_longer_than_it_asked():
         assert loop.time() - begun < 1.0
 
     asyncio.run(conversation())
+
+
+def test_who_does_not_want_to_wait_is_answered_without_a_turn_of_the_loop():
+    outbox = Outbox(10)
+    answering = outbox.after(0, 0.0)
+    with pytest.raises(StopIteration) as answer:
+        answering.send(None)
+    assert answer.value.value == []

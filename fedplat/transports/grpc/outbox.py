@@ -50,8 +50,9 @@ class Outbox:
         while self._waiting and self._gone < heard:
             self._gone += 1
             self._waiting.popleft()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._something(), wait_s)
+        if wait_s > 0 and not self._waiting and not self.ended:  # a timer costs as much as a call
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._something(), wait_s)
         return list(islice(self._waiting, MAX_FRAMES))
 
     async def _something(self) -> None:
