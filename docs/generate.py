@@ -97,7 +97,12 @@ def scenario_page() -> str:
 
 def daemons_page() -> str:
     """Every key of a daemon's file."""
-    from fedplat.config.deployment import ClientDeployment, CoordinatorDeployment, TlsConfig
+    from fedplat.config.deployment import (
+        ClientDeployment,
+        CoordinatorDeployment,
+        DiscloseConfig,
+        TlsConfig,
+    )
 
     text = HEAD + "# The daemons' files\n\nA daemon's file is TOML and says *how* it runs; nothing "
     text += "in it changes a result.  Paths are relative to the file.  How they are used: "
@@ -105,6 +110,7 @@ def daemons_page() -> str:
     for title, prefix, model in (
         ("The coordinator", "", CoordinatorDeployment),
         ("A client", "", ClientDeployment),
+        ("`[disclose]`, in a client's", "disclose", DiscloseConfig),
         ("`[tls]`, in both", "tls", TlsConfig),
     ):
         text += f"\n## {title}\n\n{_document(model)}\n\n"

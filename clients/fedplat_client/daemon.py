@@ -21,7 +21,7 @@ from fedplat.config.scenario import Scenario
 from fedplat.engine.client import Client
 from fedplat.engine.commands import DropState, KeepState, Send, Work
 from fedplat.engine.events import Acknowledged, ClientEvent, Offered, WorkFailed, WorkFinished
-from fedplat.engine.messages import Ack, Offer, Submit
+from fedplat.engine.messages import Ack, Decline, Offer, Submit
 from fedplat.errors import ConfigError, FedplatError, RoundError, TrainingError
 from fedplat.learning import numerics
 from fedplat.runtime.client_states import ClientStates
@@ -45,10 +45,12 @@ from fedplat.wire.session import (
     Hello,
     Welcome,
 )
+from fedplat_client.broadcasts import Broadcasts
+from fedplat_client.gate import Gate
+from fedplat_client.ledger import Ledger
 from fedplat_client.moving import Mover
 from fedplat_client.trainer import Limits, Trainer
 
-MAX_BROADCAST_BYTES = 1 << 40
 LINES: dict[str, Line] = {"stream": stream, "poll": poll}
 GOODBYE_S = 5.0  # for the coordinator to end the session
 
@@ -91,7 +93,11 @@ class _Daemon:
         self.store = stack.enter_context(SqliteStore(deployment.folder / "store.sqlite"))
         self.blobs = FileBlobs(deployment.folder / "blobs")
         self.incoming = Incoming(self.blobs, deployment.folder / "blobs" / "incoming")
+        self.broadcasts = Broadcasts(self.blobs, self.incoming, self.store)
         self.states = ClientStates(self.store)
+        self.ledger = Ledger(deployment.folder)
+        stack.callback(self.ledger.close)
+        self.say = Gate(deployment.disclose, self.ledger, self._say, tell)
         self.machine = Client(self.name)
         performers: dict[type[Any], Callable[[Any], None]] = {
             Work: self._work,
@@ -114,9 +120,7 @@ class _Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, partial(self._end, SystemExit(128 + number)))
         self.driver.replay()
-        environment = json.dumps(asdict(numerics.environment()), sort_keys=True)
-        hello = Hello(PROTOCOL, OLDEST_PROTOCOL, f"fedplat {__version__}", environment)
-        where = self.deployment.coordinator
+        where, hello = self.deployment.coordinator, self._hello()
         self.session = SessionClient(
             partial(self.dialer.control, where), where, hello, self, self.metadata,
             line=LINES[self.deployment.transport],
@@ -128,6 +132,20 @@ class _Daemon:
         finally:
             self.trainer.stop()
         return self.over.result()
+
+    def _hello(self) -> Hello:
+        """What every session begins with; noted as what leaves."""
+        environment = asdict(numerics.environment())
+        software = f"fedplat {__version__}"
+        self.ledger.before(
+            "hello",
+            coordinator=self.deployment.coordinator,
+            client=self.name,
+            software=software,
+            environment=environment,
+        )
+        plain = json.dumps(environment, sort_keys=True)
+        return Hello(PROTOCOL, OLDEST_PROTOCOL, software, plain)
 
     async def _talk(self) -> None:
         """Holds the session until the federation is over, or nothing can come of it."""
@@ -152,6 +170,7 @@ class _Daemon:
         if self.loading is None:
             scenario = scenarios.parse(tomllib.loads(welcome.scenario), "the scenario")
             self._check_files(scenario)
+            self.ledger.after("federation", name=scenario.name, scenario=scenario.digest())
             self.loading = self._begin(self._load(scenario))
             self._do(self.machine.resume(self._now()))
         elif self.machine.answer is not None:
@@ -160,7 +179,8 @@ class _Daemon:
     async def _load(self, scenario: Scenario) -> None:
         """Has the training process made ready, so that the first offer does not wait for it."""
         try:
-            await self.trainer.load(scenario)
+            tensors = await self.trainer.load(scenario)
+            self.ledger.after("tensors", tensors=tensors)
         except TrainingError as error:  # the next task starts it again, and declines if it must
             self.tell({"event": "failed", "why": str(error)})
 
@@ -184,6 +204,7 @@ class _Daemon:
                 self.tell(
                     {"event": "answered", "round": round_id, "verdict": verdict, "why": detail}
                 )
+                self.ledger.after("answered", round=round_id, verdict=verdict)
                 self._post(Acknowledged(self._now(), round_id, verdict))
             case Finished():
                 if not self.over.done():
@@ -194,6 +215,9 @@ class _Daemon:
     def lost(self, error: FedplatError, again_in_s: float) -> None:
         """As in `Listener`."""
         self.tell({"event": "lost", "why": str(error), "again_in_s": round(again_in_s, 2)})
+
+    def _say(self, frame: Frame) -> None:
+        self.session.send(frame)
 
     # ── what the machine asks for ────────────────────────────────────────────────────────────────
 
@@ -212,7 +236,7 @@ class _Daemon:
 
     async def _train(self, offer: Offer) -> None:
         self.tell({"event": "offer", "round": offer.round_id, "task": offer.task})
-        self.session.send(Accept(offer.round_id, offer.task))
+        self.say(Accept(offer.round_id, offer.task))
         try:
             path = await self._fetched(offer.broadcast)
         except FedplatError as error:
@@ -242,37 +266,34 @@ class _Daemon:
     async def _deliver(self, command: Send) -> None:
         """Uploads what the message names, then says it; until the coordinator has answered."""
         await asyncio.sleep(command.after_s)
-        message = command.message
-        if isinstance(message, Submit) and message.update is not None:
-            try:
-                payload = await self._uploaded(message.update)
-            except FedplatError as error:
-                self._give_up(message, error)
-                return
-            self.tell({"event": "submitted", "round": message.round_id, "bytes": len(payload)})
-        self.session.send(message)
+        match command.message:
+            case Submit(update=str() as digest) as submit:
+                try:
+                    size_bytes = await self._uploaded(submit, Digest(digest))
+                except FedplatError as error:
+                    self._give_up(submit, error)
+                    return
+                self.tell({"event": "submitted", "round": submit.round_id, "bytes": size_bytes})
+            case Submit() | Decline() as answer:
+                self.say.announce(answer)
+        self.say(command.message)
 
     # ── blobs ────────────────────────────────────────────────────────────────────────────────────
 
     async def _fetched(self, digest: Digest) -> Any:
         """The file of a broadcast; fetched first, if it is not here yet."""
-        if not self.blobs.holds(digest):
-            self.blobs.collect(self._wanted())
-            self.incoming.collect({digest})
-            await self.mover.moved(
-                lambda data: data.get(digest, MAX_BROADCAST_BYTES, self.incoming)
-            )
-        return self.blobs.path(digest)
+        return await self.broadcasts.fetched(digest, self.mover.moved, self._wanted)
 
     def _wanted(self) -> set[Digest]:
         """What the last answer names: it may have to be sent again."""
         answer = self.machine.answer
         return {answer.update} if isinstance(answer, Submit) and answer.update else set()
 
-    async def _uploaded(self, digest: Digest) -> memoryview:
+    async def _uploaded(self, message: Submit, digest: Digest) -> int:
         payload = self.blobs.get(digest)
+        self.say.announce(message, len(payload))
         await self.mover.moved(lambda data: data.put(digest, payload))
-        return payload
+        return len(payload)
 
     def _give_up(self, asked: Offer | Submit, error: FedplatError) -> None:
         """Declines: a blob can not be moved, and no later attempt changes that."""

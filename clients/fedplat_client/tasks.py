@@ -30,7 +30,7 @@ def answer(lines: TextIO, folder: Path) -> None:
     except FedplatError as error:
         _say(lines, _told(error))
         return
-    _say(lines, {"ready": True})
+    _say(lines, {"ready": True, "tensors": _tensors(work)})
     while line := lines.readline():
         _say(lines, _answer(work, json.loads(line), folder))
 
@@ -38,6 +38,14 @@ def answer(lines: TextIO, folder: Path) -> None:
 def _say(lines: TextIO, answer: Mapping[str, Any]) -> None:
     lines.write(json.dumps(answer) + "\n")
     lines.flush()
+
+
+def _tensors(work: ClientWork) -> list[str]:
+    """What an update is made of, in words: the shared tensors, and the algorithm's extras."""
+    cargo = work.cargo
+    shapes = [(spec.name, "×".join(map(str, spec.shape)) or "1") for spec in cargo.shared.specs]
+    extras = sorted(cargo.algorithm.extra_kinds.items())
+    return [f"{name} {shape}" for name, shape in (*shapes, *extras)]
 
 
 def _answer(work: ClientWork, order: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:

@@ -45,6 +45,7 @@ class Trainer:
         self._scenario: Scenario | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._ready = False
+        self._tensors: list[str] = []
         self._starting = asyncio.Lock()
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -73,13 +74,15 @@ class Trainer:
         self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=MAX_LINE_BYTES)
         self._write({"memory_mb": self._limits.memory_mb})
 
-    async def load(self, scenario: Scenario) -> None:
+    async def load(self, scenario: Scenario) -> list[str]:
         """Has the process make the scenario's parts; one that is started later makes them too.
 
+        Returns: the tensors that an update is made of, in words.
         Raises: ConfigError, if it can not; TrainingError, if it dies.
         """
         self._scenario = scenario
         await self._start()
+        return self._tensors
 
     async def _start(self) -> None:
         """Waits until a process is there that has the scenario's parts.  Raises: as `load`."""
@@ -94,6 +97,7 @@ class Trainer:
                 raise self._death("start")
             if "error" in answer:
                 raise ConfigError(where="the scenario", reason=answer["text"])
+            self._tensors = list(answer["tensors"])
             self._ready = True
 
     async def do(self, task: ClientTask, broadcast: Path) -> Outcome:

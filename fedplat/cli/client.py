@@ -1,5 +1,6 @@
 """`fedplat client`: the daemon of one client."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -53,6 +54,34 @@ def start(
             typer.echo(to_line(finished))
         else:
             typer.echo(f"the federation has ended after round {end.round_id}: {end.model}")
+
+
+@app.command()
+def disclosures(
+    path: Annotated[
+        Path, typer.Argument(help="A client's folder, or its TOML file.", show_default=False)
+    ],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="JSON lines on standard output, for programs.")
+    ] = False,
+) -> None:
+    """Tell everything that has ever left a client: from its own log, in plain words.
+
+    Its name and environment at hello, and of each round: the update and its weight, metrics with
+    their counts, or why it declined.  Written before it is sent: what a crash came between "may
+    have left".
+
+    \b
+    Examples:
+      fedplat client disclosures clients/client.toml
+      fedplat client disclosures --json runs/client-000000
+    """
+    from fedplat.config.deployment import ClientDeployment, load  # late: --help must not wait
+    from fedplat_client import disclosures as account
+
+    folder = path if path.is_dir() else load(path, ClientDeployment).folder
+    for record in account.read(folder):
+        typer.echo(json.dumps(record, sort_keys=True) if as_json else account.in_words(record))
 
 
 def in_words(record: Mapping[str, Any]) -> str:

@@ -23,6 +23,9 @@ from fedplat.types import client_id
 from fedplat_server.authority import Authority
 
 COORDINATOR = "coordinator"
+HEAD = """# Written by `fedplat up`, anew each time.  Every daemon of this federation is yours, so a client's
+# file allows what a scenario may need (`local_files`, `disclose`); by hand, leave both out.
+"""
 ANY_PORT = "127.0.0.1:0"
 HOSTS = ("localhost", "127.0.0.1", "::1")
 POLL_S = 0.05
@@ -172,6 +175,7 @@ def start(local: Local) -> Died | None:
                 "coordinator": address,
                 "folder": f"clients/{name}",
                 "local_files": True,  # they are the files of who typed this
+                "disclose": {"metrics": ["*"], "min_count": 0, "errors": True},  # to themselves
             }
             _write(local.file(name), {**settings, "tls": _keys(authority, name)})
             begun.append((name, _spawn(local, name, "client")))
@@ -236,7 +240,7 @@ def _keys(authority: Authority, name: str, hosts: tuple[str, ...] = ()) -> dict[
 
 
 def _write(path: Path, table: Mapping[str, Any]) -> None:
-    replace_text(path, tomli_w.dumps(table))
+    replace_text(path, HEAD + tomli_w.dumps(table))
 
 
 def note(local: Local) -> dict[str, Any]:

@@ -30,6 +30,17 @@ class TlsConfig(_Frozen):
     """The certificates of the authority that the other side's must be from."""
 
 
+class DiscloseConfig(_Frozen):
+    """What a client tells besides its updates and their weights; without it, nothing."""
+
+    metrics: tuple[str, ...] = ()
+    """Names of metrics that may leave, or patterns: `train_loss`, `*/validation/*`, `*`."""
+    min_count: int = Field(default=10, ge=0)
+    """A metric over fewer samples than this stays."""
+    errors: bool = False
+    """Whether the text of an error may leave; it can quote data.  Its type always may."""
+
+
 class CoordinatorDeployment(_Frozen):
     """`server/coordinator.toml`: how a coordinator runs."""
 
@@ -74,6 +85,8 @@ class ClientDeployment(_Frozen):
     """The client's name where there is no certificate to name it."""
     local_files: bool = False
     """Whether a scenario may name files of this machine: data, and code that is run."""
+    disclose: DiscloseConfig = DiscloseConfig()
+    """What may leave."""
     memory_mb: int | None = Field(default=None, ge=64)
     """How much memory training may take."""
     training_timeout_s: float | None = Field(default=None, gt=0)
