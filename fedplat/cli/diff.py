@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LISTED = 10  # clients of one round that the text shows
 SILENT_S = 2.0
-INDENT = " " * 12
+INDENT = " " * 18
 
 
 def diff(
@@ -86,6 +86,8 @@ class _Told:
     first: "Compared | None" = None
     _counts: Counter[str] = field(default_factory=Counter)
     _alone: "list[Alone]" = field(default_factory=list)
+    _equal: "tuple[Compared, ...]" = ()  # the first and the last since a round differed
+    _begins_equal: bool = True
     _said_s: float = field(default_factory=monotonic)
 
     def settings(self, a: "ComparedRun", b: "ComparedRun", found: "Settings") -> None:
@@ -94,11 +96,11 @@ class _Told:
             self._json("settings", {**runs, **asdict(found)})
             return
         for name, run in (("A", a), ("B", b)):
-            self._say(f"{name:<12}{run.folder.path} ({run.executor})")
-        self._say(f"{'scenario':<12}{_verdict((*found.scenario, *found.inert))}")
-        self._say(f"{'environment':<12}{_verdict((*found.environment, *found.arithmetic))}")
+            self._say(f"{name:<18}{run.folder.path} ({run.executor})")
+        self._say(f"{'scenario':<18}{_verdict((*found.scenario, *found.inert))}")
+        self._say(f"{'environment':<18}{_verdict((*found.environment, *found.arithmetic))}")
         for client in list(found.clients)[:LISTED]:
-            self._say(f"{client:<14}{_verdict(found.clients[client])}")
+            self._say(f"{client:<18}{_verdict(found.clients[client])}")
         if len(found.clients) > LISTED:
             self._say(f"{INDENT}and {len(found.clients) - LISTED} clients more")
 
@@ -115,10 +117,14 @@ class _Told:
         if self.as_json:
             fields = asdict(one)
             self._json("compared", {"round": fields.pop("round_id"), "equal": one.equal, **fields})
-        elif not one.equal or one.round_id == 0:
-            self._say("\n".join(_lines(one)))
-        elif monotonic() - self._said_s > SILENT_S:
-            self.note(f"round {one.round_id}: equal so far")
+        elif one.equal:
+            self._equal = (*self._equal[:1], one)
+            if monotonic() - self._said_s > SILENT_S:
+                self.note(f"round {one.round_id}: equal so far")
+        else:
+            self._say_equal()
+            self._say("\n".join(_lines(one, began_equal=self._begins_equal)))
+        self._begins_equal = one.models[0] == one.models[1]
 
     def end(self, why: str | None) -> None:
         counts = {name: self._counts[name] for name in ("equal", "different")}
@@ -128,11 +134,20 @@ class _Told:
             only = {"only_a": alone["A"], "only_b": alone["B"]}
             self._json("finished", {**counts, **only, "first": first, "cause": why})
             return
+        self._say_equal()
         for run, other in (("A", "B"), ("B", "A")):
             if alone[run]:
                 last = min(one.round_id for one in self._alone) - 1
                 self._say(f"{other} ends with round {last}, {run} has {alone[run]} more")
-        self._say(", ".join(f"{count} {name}" for name, count in counts.items()))
+        self._say("rounds: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+
+    def _say_equal(self) -> None:
+        """Tells the rounds since the last that differed, in one line."""
+        if self._equal:
+            first, last = self._equal[0].round_id, self._equal[-1].round_id
+            many = f" to {last}" if last > first else ""
+            self._say(f"{f'round {first}{many}':<18}equal      model {self._equal[-1].models[0]}")
+            self._equal = ()
 
     def note(self, text: str) -> None:
         typer.echo(text, err=True)
@@ -146,15 +161,20 @@ class _Told:
         self._said_s = monotonic()
 
 
-def _lines(one: "Compared") -> "Iterator[str]":
+def _lines(one: "Compared", began_equal: bool) -> "Iterator[str]":
+    """A round that differs; whose updates began from two models is not told one by one."""
     left, right = one.models
     models = left if left == right else f"{left[:12]}… ≠ {right[:12]}…{_by(one.size)}"
-    yield f"round {one.round_id:>4}  {'equal' if one.equal else 'different':<9}  model {models}"
+    yield f"{f'round {one.round_id}':<18}different  model {models}"
     for name, clients in (("A", one.only_a), ("B", one.only_b)):
         if clients:
             yield f"{INDENT}accepted in {name} alone: {_names(clients)}"
     if one.weights:
         yield f"{INDENT}counted with another weight: {_names(one.weights)}"
+    if not began_equal:
+        if one.updates:
+            yield f"{INDENT}its updates began from two models: {len(one.updates)} differ"
+        return
     for update in one.updates[:LISTED]:
         yield f"{INDENT}the update of {update.client} differs{_by(update.size)}"
     if len(one.updates) > LISTED:
@@ -163,7 +183,7 @@ def _lines(one: "Compared") -> "Iterator[str]":
 
 def _by(size: "Distance | None") -> str:
     if size is None:
-        return ", by how much was not kept"
+        return " (not kept: size unknown)"
     if size.differing == 0:
         return ", not in the values but in what rides beside them"
     strange = f", {size.not_finite:,} of them not finite" if size.not_finite else ""

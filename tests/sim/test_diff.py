@@ -105,16 +105,19 @@ def test_the_text_says_the_same_to_people(fedplat, original, copied):
     answer = fedplat("diff", original, copied)
     assert answer.code == 5
     assert f"the update of {client} differs: 1 of 650 values, by" in answer.out
-    assert "1 ulp)" in answer.out and "3 equal, 1 different" in answer.out
-    assert "scenario    equal" in answer.out and "environment equal" in answer.out
+    assert "1 ulp)" in answer.out and "rounds: 3 equal, 1 different" in answer.out
+    assert "round 0 to 1      equal      model " in answer.out
+    assert "scenario          equal" in answer.out and "environment       equal" in answer.out
 
 
 def test_updates_that_were_not_kept_are_told_without_a_size(fedplat, original, tmp_path):
-    other = begun(tmp_path / "b", keep_updates=False, seed=4)
+    other = begun(tmp_path / "b", keep_updates=False, **{"training.lr": 0.2})
     found = rounds(fedplat("diff", original, other, "--json"))
     assert all(one["size"] is None for one in found[1]["updates"]) and found[1]["updates"]
     assert found[3]["size"]["differing"] > 0  # the last broadcast is always kept
-    assert ", by how much was not kept" in fedplat("diff", original, other).out
+    text = fedplat("diff", original, other).out
+    assert "differs (not kept: size unknown)" in text
+    assert text.count("its updates began from two models: 4 differ") == 2
 
 
 def test_who_was_accepted_in_one_run_alone_is_named_as_the_cause(fedplat, original, copied):
