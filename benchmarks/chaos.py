@@ -1,11 +1,15 @@
-"""Schedules of faults against the engines, and planted bugs against the schedules.
+"""Schedules of faults against the engines, planted bugs against the schedules, and kill -9 of the
+processes of real federations.
 
 python -m benchmarks.chaos [--quick] [--schedules N] [--seed S] [--processes P] [--json FILE]
+python -m benchmarks.chaos --only kill9 [--quick] [--point POINT]
 
-Full: 100,000 schedules; quick, as in CI: 10,000.
+Full: 100,000 schedules, every event boundary and 300 random moments; quick, as in CI: 10,000,
+a third of the boundaries and 12 moments.  POINT: as a failure tells it; see benchmarks/faults.
 """
 
 import argparse
+import os
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,22 +19,33 @@ from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
 
+from benchmarks.faults.federation import command, grounds, small
+from benchmarks.faults.federation import conduct as conduct_killed
+from benchmarks.faults.kill9 import campaign
+from benchmarks.faults.kills import parse, told
 from benchmarks.figures import ROOT, Report
 from fedplat_sim.chaos.campaign import Outcome, conduct
 from fedplat_sim.chaos.suspects import Suspects
+from fedplat_sim.run import Options, run
 
 CODE = (
     "benchmarks/chaos.py",
+    "benchmarks/faults",
+    "clients/fedplat_client",
     "fedplat/aggregators",
     "fedplat/engine",
     "fedplat/runtime",
-    "fedplat/storage/memory.py",
+    "fedplat/storage",
+    "fedplat/transports/grpc",
     "fedplat/wire/convert.py",
+    "server/fedplat_server",
     "simulations/fedplat_sim/chaos",
     "tests/faults/planted",
 )
 AT_ONCE = 500  # schedules of one task
 ENOUGH = 400  # schedules within which a planted bug must be found
+PARTS = ("schedules", "planted", "kill9")
+QUICK_BOUNDARIES, QUICK_MOMENTS, MOMENTS = 28, 12, 300
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,15 +56,60 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="the first schedule's")
     parser.add_argument("--processes", type=int, help="at the same time [default: one per core]")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--only", choices=PARTS, help="one part")
+    parser.add_argument("--point", help="one run of kill9")
     args = parser.parse_args(arguments)
+    if args.point is not None:
+        return again(args.point)
+    parts = PARTS if args.only is None else (args.only,)
     schedules = args.schedules or (10_000 if args.quick else 100_000)
-    settings = {"quick": args.quick, "schedules": schedules, "seed": args.seed}
+    settings = {"quick": args.quick, "schedules": schedules, "seed": args.seed, "parts": parts}
     report = Report("chaos", settings, CODE)
     with ProcessPoolExecutor(args.processes, mp_context=get_context("spawn")) as pool:
-        the_product(schedules, args.seed, pool, report)
-        planted(pool, report)
+        if "schedules" in parts:
+            the_product(schedules, args.seed, pool, report)
+        if "planted" in parts:
+            planted(pool, report)
+    if "kill9" in parts:
+        kill9(args.quick, args.seed, args.processes or os.cpu_count() or 1, report)
     report.finish(args.json)
     return 0
+
+
+def kill9(quick: bool, seed: int, processes: int, report: Report) -> None:
+    """Kills the processes of federations, one federation after another."""
+    started = perf_counter()
+    done = campaign(
+        boundaries=QUICK_BOUNDARIES if quick else None,
+        moments=QUICK_MOMENTS if quick else MOMENTS,
+        seed=seed,
+        processes=processes,
+        scenario=None,
+    )
+    for one in done.harmed:
+        report.row(point=told(one.point), flaw=one.flaws[0], repeat=command(one.point))
+        print(*one.flaws, sep="\n", file=sys.stderr)
+    seconds = statistics.median(one.seconds for one in done.judged)
+    how = (
+        f"{len(done.boundaries)} event boundaries{' (a sample)' if quick else ' (all)'} and "
+        f"{len(done.random)} random moments of coordinator, clients and training processes; "
+        f"{sum(bool(one.unheard) for one in done.judged)} with a client that came back after the "
+        f"end; {seconds:.1f} s a federation, {perf_counter() - started:.0f} s in all"
+    )
+    share = 1 - len(done.harmed) / len(done.judged)
+    report.figure("chaos.kill9_same_digest_fraction", share, "fraction", at_least=1, how=how)
+
+
+def again(point: str) -> int:
+    """Repeats one run of `kill9`; returns 1, if it went wrong."""
+    scenario = small()
+    digest = run(scenario, Options(executor="sequential")).digest
+    with grounds(scenario, digest) as ground:
+        ended = conduct_killed(ground, parse(point))
+    for kill in ended.missed:
+        print(f"nothing died at {kill}")
+    print(*(ended.flaws or ["it ended as the calm run does"]), sep="\n")
+    return int(bool(ended.flaws))
 
 
 def the_product(schedules: int, seed: int, pool: Executor, report: Report) -> None:

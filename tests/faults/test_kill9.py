@@ -1,120 +1,117 @@
-"""kill -9 of every kind of process of a federation: it ends with the digest of the calm run."""
+"""kill -9 of every kind of process of a federation: it ends with the digest of the calm run.
 
-import os
-import random
-import signal
-from dataclasses import dataclass
-from pathlib import Path
+Real processes, real gRPC with mutual TLS, real logs; `python -m benchmarks.chaos --only kill9`
+goes through every event boundary, here it is a seeded dozen.
+"""
+
+from dataclasses import replace
 
 import pytest
-from cli.daemons import COORDINATOR, Daemons, daemons, environment, scenario
 
-from fedplat.cli.local import prepare, start
-from fedplat_sim.run import Options, run
+from benchmarks.faults.federation import conduct, flaws, grounds, small
+from benchmarks.faults.kills import COORDINATOR, TRAINING, every_boundary, parse, told
+from fedplat import rng
+from fedplat.engine.events import Initialised, RoundCommitted
+from fedplat.engine.journal import decode
+from fedplat.storage.memory import MemoryBlobs, MemoryEvents, MemoryStates
+from fedplat_sim.federation import Stores
+from fedplat_sim.run import Options, run, run_on
 
 pytestmark = pytest.mark.slow
 
-ROUNDS, SEED, COORDINATOR_KILLS = 30, 20, 2
-EVENTS = ROUNDS * 4  # of a whole run: offers, two updates, an aggregate, a commit a round
-FEDERATION = scenario(rounds=ROUNDS)
+SEED, OF_EACH = 20, 4
+
+
+def digest(seed=3):
+    """The digest of the simulation, which nothing disturbs."""
+    return run(small(seed), Options(executor="sequential")).digest
 
 
 @pytest.fixture(scope="module")
-def calm() -> str:
-    """The digest of the simulation, which nothing disturbs."""
-    return run(FEDERATION, Options(executor="sequential")).digest
+def ground():
+    with grounds(small(), digest()) as made:
+        yield made
 
 
-@pytest.fixture
-def federation(tmp_path):
-    with daemons(tmp_path) as one:
-        yield one
+@pytest.fixture(scope="module")
+def calm(ground):
+    ended = conduct(ground, ())
+    assert ended.flaws == ()
+    return ended
 
 
-@dataclass(frozen=True)
-class Up:
-    federation: Daemons
-
-    def killed(self, name, events):
-        """Kills a daemon once the log holds so many events, with the end still to come."""
-        self.after(events)
-        self.federation.kill(name)
-        assert not self.federation.local.finished
-
-    def again(self):
-        """What `fedplat up` does, without a process of its own."""
-        local = self.federation.local
-        prepare(local, FEDERATION)
-        assert start(local) is None
-
-    def after(self, events):
-        """Waits until the log holds so many events."""
-        self.federation.until(lambda: self.federation.num_events() >= events, f"{events} events")
-
-    def ends_like(self, digest):
-        local = self.federation.local
-        self.federation.until(lambda: local.finished, "the federation ends")
-        commits = self.federation.commits()
-        assert commits[-1].model == digest
-        assert [commit.round_id for commit in commits] == list(range(1, ROUNDS + 1))
-        for commit in commits:  # every update once, and everybody's
-            assert [client for client, _, _ in commit.accepted] == list(local.names[1:])
+def drawn(calm, kind):
+    """Seeded boundaries of one kind of process."""
+    of_kind = [one for one in every_boundary(calm.events) if kind(one[0])]
+    chosen = rng.numpy_generator(SEED, "boundaries").choice(len(of_kind), OF_EACH, replace=False)
+    return [of_kind[index] for index in sorted(chosen)]
 
 
-@pytest.fixture
-def up(federation, monkeypatch):
-    for name, value in environment().items():
-        monkeypatch.setenv(name, value)
-    begun = Up(federation)
-    begun.again()
-    return begun
+def survives(ground, point):
+    ended = conduct(ground, point)
+    assert ended.flaws == (), told(point)
+    assert ended.missed == (), f"{told(point)}: nothing died"
 
 
-def training_processes(pid: int) -> list[int]:
-    found = []
-    for one in Path("/proc").iterdir():
-        try:
-            words = (one / "stat").read_text().rpartition(")")[2].split()
-        except (OSError, ValueError):
-            continue
-        if one.name.isdigit() and int(words[1]) == pid:
-            found.append(int(one.name))
-    return found
+KINDS = {
+    "coordinator": lambda kill: kill.process == COORDINATOR,
+    "client": lambda kill: kill.process not in ("", COORDINATOR) and not kill.of_training,
+    "training process": lambda kill: kill.of_training and kill.number > 1,
+}
 
 
-def moments(count, stream):
-    """Seeded numbers of events, in the first half of a run."""
-    return sorted(random.Random(f"{SEED} {stream}").sample(range(1, EVENTS // 2), count))
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_killed_process_costs_neither_an_update_nor_a_bit(ground, calm, kind):
+    for point in drawn(calm, KINDS[kind]):
+        survives(ground, point)
 
 
-def test_a_coordinator_that_is_killed_again_and_again_loses_nothing(up, calm):
-    for moment in moments(COORDINATOR_KILLS, "coordinator"):
-        up.killed(COORDINATOR, moment)
-        up.again()
-    up.ends_like(calm)
+def test_a_coordinator_that_dies_at_the_very_end_still_tells_its_clients(ground, calm):
+    survives(ground, parse(f"{COORDINATOR}/after/{calm.events[COORDINATOR]}"))
 
 
-def test_a_client_and_a_training_process_that_are_killed_lose_nothing(up, calm):
-    first, second = up.federation.local.names[1:]
-    [moment] = moments(1, "client")
-    up.killed(first, moment)
-    children = training_processes(int(up.federation.local.daemon(second)["pid"]))
-    assert children
-    for child in children:
-        os.kill(child, signal.SIGKILL)
-    up.again()
-    up.ends_like(calm)
+def test_a_power_supply_that_fails_loses_nothing(ground, calm):
+    numbers = {name: count // 2 for name, count in calm.events.items()}
+    survives(ground, parse("+".join(f"{name}/after/{n}" for name, n in numbers.items())))
 
 
-def test_a_power_supply_that_fails_loses_nothing(up, calm):
-    [moment] = moments(1, "power")
-    up.after(moment)
-    for name in up.federation.local.names:
-        up.federation.kill(name)
-    assert not up.federation.local.finished
-    up.again()
-    up.ends_like(calm)
+def test_a_kill_that_found_nobody_is_told(ground, calm):
+    after_the_end = parse(f"{COORDINATOR}/after/{calm.events[COORDINATOR] + 1}")
+    ended = conduct(ground, after_the_end)
+    assert (ended.flaws, ended.missed) == ((), (told(after_the_end),))
 
 
-def test_another_seed_would_have_been_seen(calm):
-    assert run(scenario(rounds=ROUNDS, seed=4), Options(executor="sequential")).digest != calm
+def test_every_boundary_of_every_process_is_enumerated(calm):
+    points = {told(point) for point in every_boundary(calm.events)}
+    clients = sum(count for name, count in calm.events.items() if name != COORDINATOR)
+    assert len(points) == 2 * (calm.events[COORDINATOR] + 2 * clients)
+    assert f"{TRAINING}client-000001/before/3" in points
+
+
+def test_another_models_digest_would_have_been_seen(ground):
+    assert digest(seed=4) != ground.digest
+    ended = conduct(replace(ground, digest=digest(seed=4)), ())
+    assert any("the last commit's model is not" in flaw for flaw in ended.flaws)
+
+
+def test_a_commit_that_is_missing_twice_there_or_out_of_the_chain_would_have_been_seen(ground):
+    log = MemoryEvents()
+    run_on(Stores(log, MemoryBlobs(), MemoryStates()), small(), Options(executor="sequential"))
+    events = [decode(entry) for entry in log.read()]
+    assert list(flaws(events, ground)) == []
+    first, last = (one for one in events if isinstance(one, RoundCommitted))
+    for broken, told_as in (
+        ([one for one in events if one is not first], "the commits are of the rounds [2]"),
+        ([*events, last], "the commits are of the rounds [1, 2, 2]"),
+        ([replace(one, previous="") if one is last else one for one in events], "the chain"),
+        ([replace(one, accepted=one.accepted[:1]) if one is last else one for one in events],
+         "round 2 counts"),
+        ([one for one in events if not isinstance(one, Initialised)], "the first model"),
+    ):  # fmt: skip
+        assert any(told_as in flaw for flaw in flaws(broken, ground)), told_as
+
+
+@pytest.mark.parametrize("text", ["", "coordinator", "coordinator/during/3", "a/after/x"])
+def test_a_text_that_is_no_point_is_refused(text):
+    with pytest.raises(ValueError, match="is no PROCESS|could not convert"):
+        parse(text)
