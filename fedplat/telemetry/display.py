@@ -15,7 +15,15 @@ from rich.text import Text
 from fedplat.telemetry import readable
 from fedplat.telemetry.panel import panel
 from fedplat.telemetry.progress import Progress, is_regression, mishaps, score_of
-from fedplat.telemetry.records import Finished, Round, Started, Warned, parse, to_line
+from fedplat.telemetry.records import (
+    ClientEnvironment,
+    Finished,
+    Round,
+    Started,
+    Warned,
+    parse,
+    to_line,
+)
 from fedplat.telemetry.summary import summary
 
 
@@ -98,7 +106,7 @@ class LiveDisplay:
         self._progress = self._progress.after(known)
         if isinstance(known, Warned):
             self._err.print(Text.assemble(("warning", "yellow"), f" {known.text}"))
-        if isinstance(known, Started | Round):
+        if isinstance(known, Started | ClientEnvironment | Round):
             self._live.update(panel(self._progress), refresh=True)
         if isinstance(known, Finished):
             self._live.stop()

@@ -39,13 +39,24 @@ def _bar(progress: Progress) -> Table:
     row.add_column(no_wrap=True)
     row.add_column(no_wrap=True)
     row.add_column(no_wrap=True, style="dim")
-    left = progress.last.eta_s if progress.last else None
     row.add_row(
         ProgressBar(total=max(total, 1), completed=now, width=40, complete_style="blue"),
         Text.assemble("round ", (f"{now}", "bold"), f"/{total}"),
-        "" if left is None or now == total else f"{readable.clock(left)} left",
+        _left(progress),
     )
     return row
+
+
+def _left(progress: Progress) -> str:
+    """The time left; before the first round of daemons, who is there."""
+    last = progress.last
+    if last is None and progress.joined:
+        planned = progress.started.clients if progress.started else None
+        of = "" if planned is None else f" of {readable.count(planned)}"
+        return f"{readable.count(len(progress.joined))}{of} clients have joined"
+    if last is None or last.eta_s is None or last.round == progress.num_rounds:
+        return ""
+    return f"{readable.clock(last.eta_s)} left"
 
 
 def _facts(progress: Progress) -> Table:
@@ -68,7 +79,12 @@ def _facts(progress: Progress) -> Table:
     )
     last = progress.last
     failed = mishaps(
-        {"dropped": progress.dropped, "late": progress.late, "refused": progress.refused}
+        {
+            "dropped": progress.dropped,
+            "late": progress.late,
+            "refused": progress.refused,
+            "from unlike environments": progress.unlike,
+        }
     )
     table.add_row(
         "speed",

@@ -3,14 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from fedplat.telemetry.records import Baseline, Finished, Record, Round, Started
+from fedplat.telemetry.records import (
+    Baseline,
+    ClientEnvironment,
+    Finished,
+    Record,
+    Round,
+    Started,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """The sums and the last values over the records so far; `after` adds one.
 
-    `scores` are the rounds that were evaluated, with their accuracy (rmse for a regression).
+    `scores` are the rounds that were evaluated, with their accuracy (rmse for a regression);
+    `joined` the clients that a coordinator has welcomed so far.
     """
 
     started: Started | None = None
@@ -23,6 +31,8 @@ class Progress:
     dropped: int = 0
     late: int = 0
     refused: int = 0
+    unlike: int = 0
+    joined: frozenset[str] = frozenset()
     baselines: tuple[Baseline, ...] = ()
     finished: Finished | None = None
 
@@ -33,6 +43,8 @@ class Progress:
                 return replace(self, started=record)
             case Round():
                 return self._after_round(record)
+            case ClientEnvironment():
+                return replace(self, joined=self.joined | {record.client})
             case Baseline():
                 return replace(self, baselines=(*self.baselines, record))
             case Finished():
@@ -54,6 +66,7 @@ class Progress:
             dropped=self.dropped + record.dropped,
             late=self.late + record.late,
             refused=self.refused + record.refused,
+            unlike=self.unlike + record.unlike,
         )
 
     @property

@@ -186,3 +186,29 @@ def test_the_summary_has_no_blanks_at_line_ends_and_wraps_no_folder():
     out, _ = plain([STARTED, *ROUNDS, *BASELINES, {**FINISHED, "run": folder}])
     assert folder in out
     assert all(line == line.rstrip() for line in out.splitlines())
+
+
+def welcomed(client):
+    return {"event": "client_environment", "client": client, "environment": {"threads": 1}}
+
+
+def test_the_live_panel_says_who_has_joined_until_the_first_round():
+    waiting = [STARTED, welcomed("client-000000"), welcomed("client-000001")]
+    _, err = live(waiting)
+    assert "1 of 20 clients have joined" in err and "2 of 20 clients have joined" in err
+    assert "have joined" not in live([STARTED, *ROUNDS])[1]
+
+
+@pytest.mark.parametrize("display", [plain, live])
+def test_updates_from_unlike_environments_are_shown_beside_other_mishaps(display):
+    _, err = display([STARTED, {**ROUNDS[0], "unlike": 3}])
+    assert "1 dropped, 3 from unlike environments" in err
+    assert "unlike" not in display([STARTED, *ROUNDS])[1]
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "1 client computes"), (2, "2 clients compute")])
+@pytest.mark.parametrize("display", [plain, live])
+def test_the_end_says_that_clients_computed_in_another_environment(display, count, words):
+    out, _ = display([*RUN[:-1], {**FINISHED, "unlike_clients": count}])
+    assert f"{words} in another environment" in out and "fedplat diff" in out
+    assert "another environment" not in display(RUN)[0]
