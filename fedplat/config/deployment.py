@@ -62,6 +62,8 @@ class CoordinatorDeployment(_Frozen):
     """How long a client may be silent before its session is taken for dead."""
     transfers: int = Field(default=8, ge=1)
     """How many blobs travel at a time; others wait in a queue."""
+    spool_quota_gb: float | None = Field(default=None, gt=0)
+    """How much the run's blobs may take before uploads are refused until others have gone."""
     keep_updates: bool = False
     """Whether updates are kept after their round, for `fedplat replay`."""
 

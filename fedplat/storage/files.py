@@ -1,7 +1,9 @@
 """Blobs as files: `aa/<sha256>`, written whole or not at all, mapped when read."""
 
+import errno
 import mmap
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -12,9 +14,11 @@ from threading import Lock
 from fedplat.errors import MissingBlobError, StorageError
 from fedplat.params import digest_of
 from fedplat.runtime.ports import Buffer
+from fedplat.storage.holds import Holds
 from fedplat.types import Digest
 
 PART = ".part"  # a file that is still being written, or was when its process was killed
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 Signature = tuple[int, int, int]
 
 
@@ -32,8 +36,25 @@ class FileBlobs:
         self._root = root
         self._known: dict[Digest, Signature] = {}
         self._lock = Lock()
+        self.in_use = Holds()
         with told(root):
             root.mkdir(parents=True, exist_ok=True)
+            self._sizes = {Digest(one.name): one.stat().st_size for one in root.glob("??/*")}
+        self._total = sum(self._sizes.values())
+
+    @property
+    def size_bytes(self) -> int:
+        """What all blobs take, counted as they come and go."""
+        return self._total
+
+    def size_of(self, digest: Digest) -> int:
+        """What the blob takes; 0, if it is not here."""
+        return self._sizes.get(digest, 0)
+
+    def digests(self) -> frozenset[Digest]:
+        """The blobs that are here."""
+        with self._lock:
+            return frozenset(self._sizes)
 
     def put(self, payload: Buffer) -> Digest:
         return self.put_many([payload])[0]
@@ -83,15 +104,18 @@ class FileBlobs:
         return view
 
     def collect(self, keep: AbstractSet[Digest]) -> int:
+        """As in `BlobStore`; what is `in_use` stays too."""
         freed = 0
         with self._lock, told(self._root):
             for left_over in self._root.glob(f"*{PART}"):
                 left_over.unlink()
             for path in self._root.glob("??/*"):
-                if path.name not in keep:
+                digest = Digest(path.name)
+                if digest not in keep and digest not in self.in_use.held():
                     freed += path.stat().st_size
                     path.unlink()
-                    self._known.pop(Digest(path.name), None)
+                    self._known.pop(digest, None)
+                    self._count(digest, None)
         return freed
 
     def path(self, digest: Digest) -> Path:
@@ -108,9 +132,20 @@ class FileBlobs:
 
     def _write(self, payload: Buffer) -> Path:
         handle, name = tempfile.mkstemp(suffix=PART, dir=self._root)
-        with os.fdopen(handle, "wb") as file:
-            file.write(payload)
+        try:
+            with told(self._root, len(payload)), os.fdopen(handle, "wb") as file:
+                file.write(payload)
+        except StorageError:
+            Path(name).unlink(missing_ok=True)  # it takes room that is needed
+            raise
         return Path(name)
+
+    def _count(self, digest: Digest, size_bytes: int | None) -> None:
+        """Takes note of what a blob takes; None: it is gone."""
+        self._total -= self._sizes.pop(digest, 0)
+        if size_bytes is not None:
+            self._sizes[digest] = size_bytes
+            self._total += size_bytes
 
     def _settle(self, written: dict[Digest, Path]) -> None:
         """Flushes the written files, gives them their names, and flushes the folders."""
@@ -118,12 +153,14 @@ class FileBlobs:
         new_folders = [folder for folder in folders if not folder.exists()]
         for digest, part in written.items():
             with part.open("rb") as file:
-                os.fsync(file.fileno())
                 status = os.fstat(file.fileno())
+                with told(part, status.st_size):
+                    os.fsync(file.fileno())
             path = self.path(digest)
             path.parent.mkdir(exist_ok=True)
             part.replace(path)
             self._known[digest] = _signature(status)
+            self._count(digest, status.st_size)
         for folder in [*sorted(folders), *([self._root] if new_folders else [])]:
             _flush_folder(folder)
 
@@ -159,10 +196,18 @@ def _altered(path: Path, size: int) -> StorageError:
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
-    """Turns what the operating system refuses into a StorageError about `path`."""
+def told(path: Path, size_bytes: int = 0) -> Iterator[None]:
+    """Turns what the operating system refuses into a StorageError about `path`.
+
+    `size_bytes` were to be written; a full disk is told with how many are missing.
+    """
     try:
         yield
     except OSError as error:
-        reason = f"{error.strerror}; check the disk's free space and the folder's permissions"
+        if error.errno in FULL and size_bytes:
+            free = shutil.disk_usage(path if path.is_dir() else path.parent).free
+            reason = f"{error.strerror}: {size_bytes} bytes are to be written, {free} are free"
+            reason += f", {max(0, size_bytes - free)} are missing; free some disk space"
+        else:
+            reason = f"{error.strerror}; check the disk's free space and the folder's permissions"
         raise StorageError(where=str(error.filename or path), reason=reason) from error

@@ -31,21 +31,34 @@ class Incoming:
 
     A blob in progress is a file in `folder`, which must lie on the disk of `blobs`; its length is
     where its sender goes on, in this process or the next.  A blob is begun only if there is room
-    for it beside what is still to come of the others; `free` tells the room.  Safe to use from
-    several threads.
+    for it beside what is still to come of the others, on the disk (`free` tells its room) and in
+    the quota, which `blobs` and what has come so far count for.  A blob that has come is in use
+    until the next `sweep`: who sent it can say by then what it is for.  So are, in the beginning,
+    the blobs that are there.  Safe to use from several threads.
 
     Raises: StorageError, if the folder can not be made.
     """
 
     def __init__(
-        self, blobs: FileBlobs, folder: Path, free: Callable[[Path], int] = free_bytes
+        self,
+        blobs: FileBlobs,
+        folder: Path,
+        free: Callable[[Path], int] = free_bytes,
+        quota_bytes: int | None = None,
     ) -> None:
         self._blobs, self._folder, self._free = blobs, folder, free
+        self._quota = quota_bytes
         self._open: dict[Digest, Receiving | None] = {}
         self._lock = Lock()
         self._swept: dict[str, int] = {}
+        self._due: dict[Digest, int] = {}  # the whole size of what is on its way
+        self._arrived = set(blobs.digests())
+        for digest in self._arrived:
+            blobs.in_use.hold(digest)
         with told(folder):
             folder.mkdir(parents=True, exist_ok=True)
+            parts = list(folder.glob(f"*{PART}"))
+            self._parts = {Digest(one.stem): one.stat().st_size for one in parts}
 
     def held(self, digest: Digest) -> int | None:
         """The size of the blob, if it is among the blobs already, whole."""
@@ -71,7 +84,8 @@ class Incoming:
                 reason = f"blob {digest} is being received by another transfer; wait for its end"
                 raise ProtocolError(reason=reason)
             self._check_room(size_bytes - self.offset(digest))
-            self._open[digest] = None
+            self._check_quota(digest, size_bytes)
+            self._open[digest], self._due[digest] = None, size_bytes
         try:
             receiving = Receiving(self, digest, size_bytes, self._part(digest))
         except StorageError:
@@ -83,21 +97,39 @@ class Incoming:
 
     def close(self, digest: Digest) -> None:
         """Lets others go on with the blob."""
+        come = self.offset(digest)
         with self._lock:
             self._open.pop(digest, None)
+            self._due.pop(digest, None)
+            self._parts.pop(digest, None)
+            if come:
+                self._parts[digest] = come
 
     def adopt(self, digest: Digest, part: Path) -> None:
         """Gives the whole blob in `part` its place among the blobs, durably."""
+        with self._lock:
+            if digest not in self._arrived:
+                self._blobs.in_use.hold(digest)
+                self._arrived.add(digest)
         self._blobs.adopt(digest, part)
+        with self._lock:
+            self._due.pop(digest, None)
 
     def collect(self, keep: AbstractSet[Digest]) -> int:
-        """Removes what was begun, is not going on, and is not in `keep`; gives the bytes freed."""
-        freed = 0
+        """Removes what was begun, is not going on, and is not in `keep`; gives the bytes freed.
+
+        Lets go of the blobs that have come.
+        """
         with self._lock, told(self._folder):
+            while self._arrived:
+                self._blobs.in_use.release(self._arrived.pop())
+            freed = 0
             for part in self._folder.glob(f"*{PART}"):
-                if Digest(part.stem) not in keep | self._open.keys():
+                digest = Digest(part.stem)
+                if digest not in keep | self._open.keys():
                     freed += part.stat().st_size
                     part.unlink()
+                    self._parts.pop(digest, None)
         return freed
 
     def sweep(self) -> int:
@@ -115,6 +147,17 @@ class Incoming:
         """How many bytes too few are free for `needed` of them."""
         with told(self._folder):
             return max(0, needed - self._free(self._folder))
+
+    def _check_quota(self, digest: Digest, size_bytes: int) -> None:
+        if self._quota is None:
+            return
+        begun = sum(size for one, size in self._parts.items() if one not in {digest, *self._due})
+        kept = self._blobs.size_bytes - self._blobs.size_of(digest)  # a damaged one is replaced
+        taken = kept + begun + sum(self._due.values())
+        if missing := max(0, taken + size_bytes - self._quota):
+            reason = f"a blob needs {size_bytes} bytes; {taken} of the quota's {self._quota} are "
+            reason += f"taken: {missing} are missing; it can come once a round has been committed"
+            raise StorageError(where=str(self._folder), reason=f"{reason}, or raise `spool_quota_gb`")
 
     def _check_room(self, needed: int) -> None:
         due = sum(one.size_bytes - one.offset for one in self._open.values() if one is not None)

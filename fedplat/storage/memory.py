@@ -7,6 +7,7 @@ from threading import Lock
 from fedplat.errors import MissingBlobError, StorageError
 from fedplat.params import digest_of
 from fedplat.runtime.ports import Buffer
+from fedplat.storage.holds import Holds
 from fedplat.types import Digest
 
 WHERE = "memory"
@@ -61,6 +62,16 @@ class MemoryBlobs:
 
     def __init__(self) -> None:
         self._blobs: dict[Digest, bytes] = {}
+        self.in_use = Holds()
+
+    @property
+    def size_bytes(self) -> int:
+        """What all blobs take."""
+        return sum(map(len, self._blobs.values()))
+
+    def digests(self) -> frozenset[Digest]:
+        """The blobs that are here."""
+        return frozenset(self._blobs)
 
     def put(self, payload: Buffer) -> Digest:
         digest = digest_of(payload)
@@ -81,7 +92,8 @@ class MemoryBlobs:
             raise MissingBlobError(where=WHERE, digest=digest) from None
 
     def collect(self, keep: AbstractSet[Digest]) -> int:
-        dropped = [digest for digest in self._blobs if digest not in keep]
+        """As in `BlobStore`; what is `in_use` stays too."""
+        dropped = self._blobs.keys() - keep - self.in_use.held()
         return sum(len(self._blobs.pop(digest)) for digest in dropped)
 
 

@@ -84,6 +84,37 @@ def test_a_view_outlives_the_blob_that_is_collected(store):
     assert bytes(view) == b"still here"
 
 
+def test_what_all_blobs_take_is_counted_as_they_come_and_go(store):
+    assert store.size_bytes == 0
+    kept = store.put(b"keep")
+    store.put(b"")
+    store.put_many([b"keep", b"drop!"])
+    store.put_named({hashlib.sha256(b"abc").hexdigest(): b"abc"})
+    assert store.size_bytes == 4 + 5 + 3
+    assert len(store.digests()) == 4
+    store.collect({kept})
+    assert (store.size_bytes, store.digests()) == (4, {kept})
+
+
+def test_a_blob_stays_until_it_was_let_go_as_often_as_it_was_held(store):
+    digest = store.put(b"in use")
+    store.in_use.hold(digest)
+    with store.in_use.holding(digest):
+        store.in_use.release(digest)
+        assert store.collect(frozenset()) == 0
+        assert bytes(store.get(digest)) == b"in use"
+    assert store.collect(frozenset()) == len(b"in use")
+
+
+def test_a_hold_that_nobody_took_can_not_be_let_go(store):
+    digest = store.put(b"abc")
+    for _ in range(2):
+        with pytest.raises(ValueError, match="is not held"):
+            store.in_use.release(digest)
+    store.in_use.hold(digest)
+    assert store.collect(frozenset()) == 0
+
+
 def test_threads_may_put_and_get_the_same_blobs_at_once(store):
     payloads = [b"%d" % (i % 10) * 10_000 for i in range(100)]
     with ThreadPoolExecutor(8) as pool:

@@ -110,3 +110,55 @@ def test_a_file_in_the_folders_place_says_what_to_do(tmp_path):
     (tmp_path / "blobs").write_text("")
     with pytest.raises(StorageError, match="check the disk's free space and the folder's perm"):
         FileBlobs(tmp_path / "blobs")
+
+
+def test_what_all_blobs_take_is_known_after_a_restart(tmp_path):
+    FileBlobs(tmp_path).put_many([b"abc", b"de"])
+    again = FileBlobs(tmp_path)
+    assert again.size_bytes == 5
+    assert again.put(b"abc") in again.digests()
+    assert again.size_bytes == 5
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from fedplat.errors import StorageError
+from fedplat.storage.files import FileBlobs
+
+blobs = FileBlobs(Path(sys.argv[1]))
+small = blobs.put(b"small")
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+try:
+    blobs.put_many([b"first", bytes(3_000_000), b"last"])
+except StorageError as error:
+    print(error)
+print(blobs.size_bytes, bytes(blobs.get(small)))
+"""
+
+
+def test_a_disk_that_takes_no_more_is_told_in_bytes_and_leaves_nothing_half(tmp_path):
+    command = [sys.executable, "-c", FULL, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
+    told, after = done.stdout.splitlines()
+    assert "3000000 bytes are to be written" in told
+    assert "are missing; free some disk space" in told
+    assert after == "5 b'small'"
+    assert [one.name for one in tmp_path.rglob("*.part")] == []
+    again = FileBlobs(tmp_path)
+    assert again.size_bytes == 5
+    digest = again.put(bytes(3_000_000))
+    assert len(again.get(digest)) == 3_000_000
+
+
+def test_a_file_where_a_folder_must_be_is_told_and_corrupts_nothing(tmp_path):
+    blobs = FileBlobs(tmp_path)
+    kept = blobs.put(b"kept")
+    digest = hashlib.sha256(b"abc").hexdigest()
+    (tmp_path / digest[:2]).write_text("in the way")
+    with pytest.raises(StorageError, match=digest[:2]):
+        blobs.put(b"abc")
+    assert bytes(blobs.get(kept)) == b"kept"
+    assert list(tmp_path.glob("*.part")) == []
+    (tmp_path / digest[:2]).unlink()
+    assert bytes(blobs.get(blobs.put(b"abc"))) == b"abc"

@@ -41,14 +41,20 @@ def until(condition, timeout_s=10.0):
 class Coordinator:
     """A server over a folder.  Made again over the same folder: a restart."""
 
-    def __init__(self, folder, permit=everybody, slots=4, free=None, **limits):
+    def __init__(self, folder, permit=everybody, slots=4, free=None, quota=None, **limits):
         self.blobs = FileBlobs(folder / "blobs")
         room = {} if free is None else {"free": free}
-        self.incoming = Incoming(self.blobs, folder / "incoming", **room)
+        self.incoming = Incoming(self.blobs, folder / "incoming", quota_bytes=quota, **room)
         self.folder = folder
         self.slots = Slots(slots)
         service = BlobService(
-            self.incoming, self.blobs.get, permit, self.slots, plain=True, **limits
+            self.incoming,
+            self.blobs.get,
+            permit,
+            self.slots,
+            plain=True,
+            holding=self.blobs.in_use.holding,
+            **limits,
         )
         self.server = grpc.server(ThreadPoolExecutor(16), options=SERVER_OPTIONS)
         self.server.add_generic_rpc_handlers((service.handler(),))

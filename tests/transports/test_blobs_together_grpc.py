@@ -238,3 +238,36 @@ def test_a_full_disk_is_told_with_what_is_missing_and_the_upload_goes_on_later(t
         room[0] = 1 << 30
         assert client.put(digest, content) == len(content)
         assert one.blobs.get(digest) == content
+
+
+# ── what is kept ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_upload_over_the_quota_is_one_to_try_again_after_and_goes_on_where_it_was(tmp_path):
+    content, digest = blob(3 * FRAME_BYTES, 1)
+    other, kept = blob(FRAME_BYTES, 2)
+    with Coordinator(tmp_path, quota=3 * FRAME_BYTES) as one, one.client() as client:
+        with one.line() as line:
+            replies = line.begin(digest, content, FRAME_BYTES)
+            until(lambda: one.part(digest) == FRAME_BYTES)
+            replies.cancel()
+            until(lambda: not one.incoming._open)
+        one.blobs.put(other)
+        with pytest.raises(StorageError, match=f"{FRAME_BYTES} are missing") as refused:
+            client.put(digest, content)
+        assert refused.value.retryable
+        one.blobs.collect(frozenset())
+        assert client.put(digest, content) == 2 * FRAME_BYTES
+        assert one.incoming.held(kept) is None
+
+
+def test_a_blob_is_not_collected_while_it_is_downloaded(tmp_path):
+    content, digest = blob(64 * FRAME_BYTES)
+    with Coordinator(tmp_path) as one, one.line() as line:
+        one.blobs.put(content)
+        replies = line.ask(encode_request(Download(digest, 0)))
+        assert first(replies) == Go(len(content))
+        assert one.blobs.collect(frozenset()) == 0
+        assert sum(map(len, replies)) == len(content)
+        until(lambda: not one.blobs.in_use.held())
+        assert one.blobs.collect(frozenset()) == len(content)

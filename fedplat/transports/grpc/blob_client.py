@@ -191,7 +191,8 @@ def _take_spans(
         _copy(earlier, receiving, start)
         while receiving.offset < stop:
             if not waiting:
-                waiting = memoryview(next(frames, b""))
+                frame: bytes = next(frames, b"")
+                waiting = memoryview(frame)
             if not waiting:
                 reason = f"the download ended at {receiving.offset} of {size_bytes} bytes"
                 raise CorruptPayloadError(reason=reason)
@@ -199,7 +200,7 @@ def _take_spans(
             waiting = waiting[len(piece) :]
             receiving.write(piece)
     _copy(earlier, receiving, size_bytes)
-    if waiting or next(frames, b""):
+    if waiting or next(frames, None) is not None:
         raise CorruptPayloadError(reason="more bytes came than the spans have")
     return sum(stop - start for start, stop in spans)
 

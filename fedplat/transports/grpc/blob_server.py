@@ -1,7 +1,7 @@
 """The coordinator's end of the data plane: blobs in and out, in raw frames."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Lock
 from typing import Literal, NoReturn, Protocol
 
@@ -61,6 +61,11 @@ def _nobody(size_bytes: int) -> None:
     """Where nobody counts."""
 
 
+def _unheld(digest: Digest) -> AbstractContextManager[None]:
+    """Where nothing is collected."""
+    return nullcontext()
+
+
 class BlobService:
     """Serves uploads into `inbox` and downloads through `read`, at most `slots` at a time.
 
@@ -68,8 +73,8 @@ class BlobService:
     `upload_limit_bytes`; a blob that is here is not taken again; one blob comes over one upload at
     a time; what an interrupted upload has brought is kept; a transfer that moves nothing for
     `idle_timeout_s` gives up its slot.  A client that holds another blob is sent what `between`
-    says is different.  `sent` is told of a blob's bytes before they go, in any thread.  Memory: a
-    few frames a transfer, whatever a blob's size.
+    says is different.  `sent` is told of a blob's bytes before they go, in any thread; `holding`
+    keeps a blob while it travels.  Memory: a few frames a transfer, whatever a blob's size.
     """
 
     def __init__(
@@ -84,11 +89,12 @@ class BlobService:
         idle_timeout_s: float = 120.0,
         between: Between = everything,
         sent: Callable[[int], None] = _nobody,
+        holding: Callable[[Digest], AbstractContextManager[None]] = _unheld,
     ) -> None:
         self._inbox, self._read, self._permit = inbox, read, permit
         self._slots, self._plain = slots, plain
         self._limit, self._idle_s = upload_limit_bytes, idle_timeout_s
-        self._between, self._sent = between, sent
+        self._between, self._sent, self._holding = between, sent, holding
         self._uploads: dict[tuple[ClientId, Digest], grpc.ServicerContext] = {}
         self._lock = Lock()
 
@@ -170,7 +176,7 @@ class BlobService:
             if isinstance(request, Upload):
                 raise ProtocolError(reason="an upload was begun where downloads are served")
             self._permit(caller(context, plain=self._plain), "download", request.digest)
-            with self._slots.take() as ticket:
+            with self._holding(request.digest), self._slots.take() as ticket:
                 yield from _queue(ticket, context)
                 yield from self._give(request, context)
         except FedplatError as error:
