@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from fedplat.engine.events import RoundCommitted
-from fedplat.engine.messages import Message, Offer
+from fedplat.engine.messages import Message, Offer, Task
 from fedplat.errors import FedplatError
 from fedplat.types import ClientId, Digest
 
@@ -18,10 +18,22 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class SetDeadline:
-    """Post `DeadlinePassed(round_id)` at `time_s`."""
+    """Post `DeadlinePassed(round_id, task)` at `time_s`."""
 
     round_id: int
     time_s: float
+    task: Task = "fit"
+
+
+@dataclass(frozen=True, slots=True)
+class SetLease:
+    """Post `LeaseExpired` once nothing was heard of the client for `lease_s`, from now on."""
+
+    client: ClientId
+    round_id: int
+    task: Task
+    attempt: int
+    lease_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +52,15 @@ class FoldAhead:
 @dataclass(frozen=True, slots=True)
 class Aggregate:
     """Fold these updates (ClientId order: client, digest, weight), make the server step, post
-    `Aggregated`.  `broadcast` and `kept` are the state that the round started from.
+    `Aggregated`.  `broadcast` and `kept` are the state that the round started from; the mean update
+    is multiplied by `scale` (1, unless some of them are stale).
     """
 
     round_id: int
     broadcast: Digest
     kept: Digest
     updates: tuple[tuple[ClientId, Digest, float], ...]
+    scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +97,9 @@ class Fail:
     error: FedplatError
 
 
-CoordinatorCommand = Send | SetDeadline | FoldAhead | Aggregate | Commit | Evaluate | Finish | Fail
+CoordinatorCommand = (
+    Send | SetDeadline | SetLease | FoldAhead | Aggregate | Commit | Evaluate | Finish | Fail
+)
 
 
 @dataclass(frozen=True, slots=True)

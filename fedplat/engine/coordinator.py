@@ -6,11 +6,19 @@ A federation that the operator paused stands in `paused` where it would open a r
 
 A committed model is evaluated beside all this, while the next round goes on; the next commit, and
 the end, wait for it.
+
+A synchronous round asks its cohort at once.  An asynchronous federation keeps `concurrency` clients
+at work across rounds, and a round is what fills the buffer (FedBuff; Nguyen et al. 2022, "Federated
+Learning with Buffered Asynchronous Aggregation", Algorithm 1.  arXiv:2106.06639).
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
+from fedplat.engine import failures
+from fedplat.engine.assignment import Assignment
+from fedplat.engine.backlog import Backlog
 from fedplat.engine.commands import (
     Aggregate,
     Commit,
@@ -20,7 +28,6 @@ from fedplat.engine.commands import (
     Finish,
     FoldAhead,
     Send,
-    SetDeadline,
 )
 from fedplat.engine.events import (
     AbortRequested,
@@ -31,24 +38,28 @@ from fedplat.engine.events import (
     Evaluated,
     EvaluationReceived,
     Initialised,
+    LeaseExpired,
     OperatorEvent,
     PauseRequested,
     ResumeRequested,
     RoundCommitted,
+    Started,
     UpdateReceived,
 )
 from fedplat.engine.journal import receipt
-from fedplat.engine.messages import Ack, Offer, Verdict
+from fedplat.engine.messages import Ack, Verdict
 from fedplat.engine.plan import Plan
-from fedplat.engine.round import Round
+from fedplat.engine.round import Round, Row
+from fedplat.engine.survey import Survey
 from fedplat.engine.validation import Validated, validation_loss
-from fedplat.errors import DivergenceError, FedplatError, QuorumError, RoundError, TrainingError
-from fedplat.types import ClientId, Digest, Metrics, merge
+from fedplat.errors import FedplatError
+from fedplat.types import ClientId, Digest, Metrics
 
 Phase = Literal[
     "idle", "collecting", "aggregating", "committing", "surveying", "paused", "finished", "failed"
 ]
 Commands = list[CoordinatorCommand]
+SILENT = "no sign of life"
 
 
 @dataclass(slots=True)
@@ -56,14 +67,16 @@ class Coordinator:
     """Runs the rounds of a federation.
 
     Guarantees: the same log gives the same state, and `resume` then asks for exactly what is still
-    outstanding; each client counts at most once a round; what arrives after a round has closed is
-    answered "late" and changes nothing; accepted updates are handed on in ClientId order, whatever
-    the order of arrival.
+    outstanding; each client counts at most once a round, and each of its updates once; what arrives
+    after a round has closed is answered "late" and changes nothing, or, where the plan carries it
+    over, waits for the next round, which accepts it or answers; accepted updates are handed on in
+    ClientId order, whatever the order of arrival.
     """
 
     plan: Plan
     phase: Phase = "idle"
     now_s: float = 0.0
+    epoch: int = 0
     broadcast: Digest = Digest("")
     kept: Digest = Digest("")
     model: Digest = Digest("")
@@ -71,8 +84,9 @@ class Coordinator:
     round: Round = field(default_factory=Round)
     last: Round = field(default_factory=Round)
     counted: dict[ClientId, set[int]] = field(default_factory=dict)
+    backlog: Backlog = field(default_factory=Backlog)
     pending: Aggregated | None = None
-    surveyed: dict[ClientId, Metrics] = field(default_factory=dict)
+    survey: Survey = field(default_factory=Survey)
     evaluating: Evaluate | None = None
     best: Validated | None = None
     not_better: int = 0
@@ -83,19 +97,23 @@ class Coordinator:
         """Advances the machine by one event; returns what is to be done, in order."""
         self.now_s = max(self.now_s, event.time_s)
         match event:
+            case Started(_, epoch):
+                self.epoch = epoch
+                return []
             case Initialised():
                 return self._initialised(event)
             case UpdateReceived():
                 return self._update_received(event)
             case ClientDeclined(task="evaluate"):
-                return self._surveyed(event.round_id, event.client, {})
+                return self._surveyed(event.round_id, {event.client: {}})
             case ClientDeclined():
                 return self._declined(event)
             case EvaluationReceived():
-                return self._surveyed(event.round_id, event.client, event.metrics)
-            case DeadlinePassed(_, round_id):
-                stale = round_id != self.round.round_id or self.phase != "collecting"
-                return [] if stale else self._close()
+                return self._surveyed(event.round_id, {event.client: event.metrics})
+            case DeadlinePassed():
+                return self._deadline_passed(event)
+            case LeaseExpired():
+                return self._lease_expired(event)
             case Aggregated():
                 return self._aggregated(event)
             case RoundCommitted():
@@ -121,17 +139,20 @@ class Coordinator:
         return [*acks, *self._outstanding(), *evaluate]
 
     def _outstanding(self) -> Commands:
+        late = self._offer(self.backlog.assignments.values())
         match self.phase:
-            case "idle" | "paused" | "failed":
+            case "idle" | "failed":
                 return [] if self.failure is None else [Fail(self.failure)]
+            case "paused":
+                return late
             case "collecting":
-                return self._offers()
+                return [*late, *self._offers()]
             case "aggregating":
-                return [self._aggregate()]
+                return [*late, self._aggregate()]
             case "committing":
-                return self._commit()
+                return [*late, *self._commit()]
             case "surveying":
-                return self._survey_offers()
+                return [*late, *self._offers()]
             case "finished":
                 return self._finish()
             case _:
@@ -140,14 +161,21 @@ class Coordinator:
     def outstanding(self, client: ClientId) -> Commands:
         """What one client should hear again when it comes back: messages may have been lost."""
         counted = self.counted.get(client)
-        acks = [Send(Ack(client, max(counted), "accepted"))] if counted else []
-        offers: Commands = []
-        if self.phase == "collecting":
-            offers = self._offers()
-        elif self.phase == "surveying":
-            offers = self._survey_offers()
-        sent = (one for one in offers if isinstance(one, Send) and one.message.client == client)
-        return [*acks, *sent]
+        acks = [Send(Ack(client, max(counted), "accepted", "", self.epoch))] if counted else []
+        held = self.backlog.assignments.get(client), self.awaited(client)
+        return [*acks, *self._offer(one for one in held if one is not None)]
+
+    def awaited(self, client: ClientId) -> Assignment | None:
+        """What the client was asked now, in this round or survey, and has not answered."""
+        asked = self._asked
+        return asked.asked.get(client) if client in asked.missing else None
+
+    @property
+    def _asked(self) -> Round | Survey:
+        """Where those whom the clients' answers concern now stand; empty, if none are awaited."""
+        if self.phase == "surveying":
+            return self.survey
+        return self.round if self.phase == "collecting" else Survey()
 
     # ── a round opens ────────────────────────────────────────────────────────────────────────────
 
@@ -163,115 +191,134 @@ class Coordinator:
         if self.paused:
             self.phase = "paused"
             return []
-        round_id = self.round.round_id + 1
-        selected = self.plan.select(round_id, self.now_s)
         self.phase = "collecting"
-        in_order = sorted(selected, key=lambda one: one.client.encode())
-        self.round = Round(round_id, self.now_s, {one.client: one for one in in_order})
-        return self._offers() if selected else self._close()
+        self.round = Round(self.round.round_id + 1, self.now_s, self.broadcast, self.backlog)
+        commands = self._admit()
+        if len(self.round.accepted) < self.plan.per_round:
+            asked = self.round.ask(self.plan, self.now_s)
+            commands += [*self.round.deadline(self.plan), *self._offer(asked)]
+        return [*commands, *self._close_if_complete()]
+
+    def _admit(self) -> Commands:
+        """Takes in the updates that have waited for this round; answers those too old for it."""
+        most, oldest = self.plan.per_round, self.plan.max_staleness
+        admitted, old = self.backlog.admit(self.round.round_id, most, oldest)
+        for event in admitted:
+            self._count(event)
+        late = [self._ack(event, "late") for event in old]
+        return [*late, *(self._ack(event, "accepted") for event in admitted)]
+
+    def _offer(self, assignments: Iterable[Assignment]) -> Commands:
+        of = self.now_s, self.epoch, self.plan.lease_s
+        return [command for one in assignments for command in one.offers(*of)]
 
     def _offers(self) -> Commands:
-        commands: Commands = []
-        if self.plan.deadline_s is not None:
-            due_s = self.round.opened_s + self.plan.deadline_s
-            commands.append(SetDeadline(self.round.round_id, due_s))
-        waited_s = self.now_s - self.round.opened_s
-        for client in self.round.missing:
-            one = self.round.asked[client]
-            delay_s = max(0.0, one.delay_s - waited_s)
-            offer = Offer(client, self.round.round_id, "fit", self.broadcast, one.dropout, delay_s)
-            commands.append(Send(offer))
-        return commands
+        return [*self._asked.deadline(self.plan), *self._offer(self._asked.open)]
 
     # ── answers come in ──────────────────────────────────────────────────────────────────────────
 
     def _update_received(self, event: UpdateReceived) -> Commands:
         if event.round_id in self.counted.get(event.client, ()):
             return [self._ack(event, "accepted")]  # a duplicate counts once, whenever it comes
-        if event.round_id > self.round.round_id:
-            return [self._ack(event, "refused", f"round {event.round_id} is not open yet")]
-        if not self._is_open(event.round_id):
-            return [self._ack(event, "late")]
-        if event.client not in self.round.asked:
-            return [self._ack(event, "refused", f"not asked in round {event.round_id}")]
+        if self.backlog.holds(event):
+            return []  # it is answered when the next round opens
+        if self.backlog.find(event.client, event.round_id) is None:
+            verdict, why = self.round.verdict(event, self.phase == "collecting")
+            if verdict != "accepted":
+                return [self._ack(event, verdict, why)]
         if event.flaw:
-            return [
-                self._ack(event, "refused", event.flaw),
-                *self._lose(event.client, event.flaw, diverged="finite" in event.flaw),
-            ]
+            lost = self._lose(event.client, event.flaw, diverged="finite" in event.flaw)
+            return [self._ack(event, "refused", event.flaw), *lost]
+        if self.phase != "collecting":
+            self.backlog.keep(event)
+            return []
+        self._count(event)
+        more = [*self._fold_ahead(), *self._ask_more(), *self._close_if_complete()]
+        return [self._ack(event, "accepted"), *more]
+
+    def _count(self, event: UpdateReceived) -> None:
         self.round.accepted[event.client] = event
         self.counted.setdefault(event.client, set()).add(event.round_id)
         self.round.lost.pop(event.client, None)
-        return [self._ack(event, "accepted"), *self._fold_ahead(), *self._close_if_complete()]
+        self.backlog.assignments.pop(event.client, None)
 
     def _declined(self, event: ClientDeclined) -> Commands:
-        if not self._is_open(event.round_id) or event.client not in self.round.missing:
+        late = self.backlog.find(event.client, event.round_id) is not None
+        missing = self._is_open(event.round_id) and event.client in self.round.missing
+        if not (late or missing):
             return []
         if event.reason == "failed" and self.plan.on_divergence == "stop":
-            return self._fail(
-                TrainingError(
-                    round_id=event.round_id,
-                    client=event.client,
-                    stage="training",
-                    reason=event.detail,
-                )
-            )
+            return self._fail(failures.of_training(event))
         diverged = event.reason == "diverged"
         return self._lose(event.client, event.detail or event.reason, diverged, event.step)
 
     def _lose(self, client: ClientId, why: str, diverged: bool, step: int = 0) -> Commands:
         if diverged and self.plan.on_divergence == "stop":
-            what = why.removesuffix(" is not finite")
-            return self._fail(
-                DivergenceError(round_id=self.round.round_id, client=client, step=step, what=what)
-            )
-        self.round.lost[client] = why
-        return self._close_if_complete()
+            round_id = self.round.round_id
+            return self._fail(failures.of_divergence(round_id, client, why, step))
+        if self.backlog.assignments.pop(client, None) is None:
+            self.round.lost[client] = why
+        return [*self._ask_more(), *self._close_if_complete()]
+
+    def _ask_more(self) -> Commands:
+        """Keeps `concurrency` clients at work, where the federation is asynchronous."""
+        more = self.round.more(self.plan, self.now_s) if self.phase == "collecting" else []
+        return self._offer(more)
+
+    def _deadline_passed(self, event: DeadlinePassed) -> Commands:
+        if event.task == "evaluate":
+            return self._surveyed(event.round_id, {client: {} for client in self.survey.missing})
+        return self._close() if self._is_open(event.round_id) else []
+
+    def _lease_expired(self, event: LeaseExpired) -> Commands:
+        most = self.plan.max_attempts
+        hopeless = most is not None and event.attempt >= most
+        held = self.backlog.expire(event) or self._asked.expire(event)
+        if held is None:
+            return []
+        if event.task == "evaluate":
+            lost: Mapping[ClientId, Metrics] = {event.client: {}}
+            return self._surveyed(event.round_id, lost) if hopeless else self._offer([held])
+        spares = self.round.spare(self.plan, self.now_s) if self.phase == "collecting" else []
+        if hopeless:
+            return [*self._offer(spares), *self._lose(event.client, SILENT, diverged=False)]
+        return self._offer([held, *spares])
 
     def _is_open(self, round_id: int) -> bool:
         return self.phase == "collecting" and round_id == self.round.round_id
 
     def _ack(self, event: UpdateReceived, verdict: Verdict, detail: str = "") -> Send:
-        return Send(Ack(event.client, event.round_id, verdict, detail))
+        return Send(Ack(event.client, event.round_id, verdict, detail, self.epoch))
 
     # ── a round closes ───────────────────────────────────────────────────────────────────────────
 
     def _close_if_complete(self) -> Commands:
-        enough = len(self.round.accepted) >= self.plan.per_round
-        return self._close() if enough or self.round.complete else []
+        if self.phase != "collecting" or self.round.waits(self.plan):
+            return []
+        return self._close()
 
     def _close(self) -> Commands:
-        accepted, asked = len(self.round.accepted), len(self.round.asked)
-        if accepted < self.plan.quorum:
-            reasons = sorted(set(self.round.lost.values())) or ["no answer in time"]
-            return self._fail(
-                QuorumError(
-                    round_id=self.round.round_id,
-                    accepted=accepted,
-                    asked=asked,
-                    quorum=self.plan.quorum,
-                    reasons=", ".join(reasons),
-                )
-            )
-        if not any(event.weight > 0 for event in self.round.accepted.values()):
-            reason = "no accepted client has a training sample; use larger shards"
-            return self._fail(RoundError(round_id=self.round.round_id, reason=reason))
+        error = failures.of_closing(self.round, self.plan.quorum)
+        if error is not None:
+            return self._fail(error)
+        if self.plan.carry_over:
+            self.backlog.assignments |= {one.client: one for one in self.round.open}
         self.phase = "aggregating"
         return [self._aggregate()]
 
     def _fold_ahead(self) -> Commands:
+        if self.plan.carry_over:
+            return []  # somebody may come before those who are there
         start = self.round.folded
         settled = self.round.settle()
-        if not settled:
-            return []
-        return [FoldAhead(self.round.round_id, start, tuple(map(_row, settled)))]
+        return [FoldAhead(self.round.round_id, start, settled)] if settled else []
 
-    def _ordered(self) -> tuple[tuple[ClientId, Digest, float], ...]:
-        events = sorted(self.round.accepted.values(), key=lambda event: event.client.encode())
-        return tuple(map(_row, events))
+    def _ordered(self) -> tuple[Row, ...]:
+        return self.round.rows(self.plan.staleness)
 
     def _aggregate(self) -> Aggregate:
-        return Aggregate(self.round.round_id, self.broadcast, self.kept, self._ordered())
+        scale = self.round.scale(self.plan.staleness)
+        return Aggregate(self.round.round_id, self.broadcast, self.kept, self._ordered(), scale)
 
     def _aggregated(self, event: Aggregated) -> Commands:
         if self.phase != "aggregating" or event.round_id != self.round.round_id:
@@ -280,21 +327,9 @@ class Coordinator:
         return self._commit()
 
     def _commit(self) -> Commands:
-        return [] if self.evaluating else [Commit(self._record())]
-
-    def _record(self) -> RoundCommitted:
-        if self.pending is None:
-            raise RuntimeError("a commit without an aggregate")  # unreachable: `_aggregated` set it
-        return RoundCommitted(
-            time_s=self.pending.time_s,
-            round_id=self.round.round_id,
-            broadcast=self.pending.broadcast,
-            kept=self.pending.kept,
-            model=self.pending.model,
-            accepted=self._ordered(),
-            metrics=merge(event.metrics for event in self.round.accepted.values()),
-            previous=self.previous,
-        )
+        if self.evaluating or self.pending is None:
+            return []
+        return [Commit(self.round.record(self.pending, self._ordered(), self.previous))]
 
     def _committed(self, event: RoundCommitted) -> Commands:
         if self.phase != "committing" or event.round_id != self.round.round_id:
@@ -322,33 +357,24 @@ class Coordinator:
     def _survey(self) -> Commands:
         if not self.plan.evaluates_federated(self.round.round_id):
             return self._next()
-        self.phase, self.surveyed = "surveying", {}
-        return self._survey_offers()
+        self.phase = "surveying"
+        self.survey = Survey.of(
+            self.plan.evaluators, self.round.round_id, self.broadcast, self.now_s
+        )
+        return self._offers()
 
-    def _survey_offers(self) -> Commands:
-        missing = [client for client in self.plan.evaluators if client not in self.surveyed]
-        return [
-            Send(Offer(client, self.round.round_id, "evaluate", self.broadcast))
-            for client in missing
-        ]
-
-    def _surveyed(self, round_id: int, client: ClientId, metrics: Metrics) -> Commands:
-        if self.phase != "surveying" or round_id != self.round.round_id:
+    def _surveyed(self, round_id: int, found: Mapping[ClientId, Metrics]) -> Commands:
+        if self.phase != "surveying" or round_id != self.survey.round_id:
             return []
-        self.surveyed.setdefault(client, metrics)
-        if not self.surveyed.keys() >= set(self.plan.evaluators):
+        self.survey.take(found)
+        if self.survey.missing:
             return []
-        self._validate()
+        loss = validation_loss(self.survey.found.values())
+        better = loss is not None and (self.best is None or loss < self.best.loss)
+        self.not_better = 0 if better else self.not_better + 1
+        if better and loss is not None:
+            self.best = Validated(round_id, loss, self.broadcast, self.kept, self.model)
         return self._next()
-
-    def _validate(self) -> None:
-        """Remembers this round's model, if the clients' validation loss is less than ever."""
-        loss = validation_loss(self.surveyed.values())
-        if loss is not None and (self.best is None or loss < self.best.loss):
-            self.not_better = 0
-            self.best = Validated(self.round.round_id, loss, self.broadcast, self.kept, self.model)
-        else:
-            self.not_better += 1
 
     def _next(self) -> Commands:
         patience = self.plan.patience
@@ -356,7 +382,8 @@ class Coordinator:
         if self.round.round_id < self.plan.rounds and not stops:
             return self._open()
         self.phase = "finished"
-        return self._finish()
+        late = [self._ack(event, "late") for event in self.backlog.clear()]
+        return [*late, *self._finish()]
 
     def _finish(self) -> Commands:
         return [] if self.evaluating else [self._result()]
@@ -378,7 +405,3 @@ class Coordinator:
     def _fail(self, error: FedplatError) -> Commands:
         self.phase, self.failure = "failed", error
         return [Fail(error)]
-
-
-def _row(event: UpdateReceived) -> tuple[ClientId, Digest, float]:
-    return event.client, event.update, event.weight

@@ -11,6 +11,17 @@ from fedplat.types import ClientId, Digest, Metrics
 
 
 @dataclass(frozen=True, slots=True)
+class Started:
+    """A coordinator has taken over the log, for the `epoch`-th time.
+
+    It is the first that a process appends, so that an older one can append nothing any more.
+    """
+
+    time_s: float
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Initialised:
     """The first model stands in the blob store; round 1 may begin."""
 
@@ -22,7 +33,10 @@ class Initialised:
 
 @dataclass(frozen=True, slots=True)
 class UpdateReceived:
-    """A client's update lies in the spool.  `flaw` says why it can not be used, or is empty."""
+    """A client's update lies in the spool.  `flaw` says why it can not be used, or is empty.
+
+    `round_id`, `attempt` and `epoch` are those of the offer that it answers.
+    """
 
     time_s: float
     round_id: int
@@ -32,6 +46,8 @@ class UpdateReceived:
     weight: float
     metrics: Metrics = field(default_factory=dict)
     flaw: str = ""
+    attempt: int = 0
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +75,22 @@ class ClientDeclined:
 
 @dataclass(frozen=True, slots=True)
 class DeadlinePassed:
-    """The round's deadline has come, whoever is still missing."""
+    """The deadline of a round's updates, or evaluations, has come, whoever is still missing."""
 
     time_s: float
     round_id: int
+    task: Task = "fit"
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseExpired:
+    """Nothing was heard of a client for as long as the `attempt`-th offer of its task allows."""
+
+    time_s: float
+    round_id: int
+    client: ClientId
+    task: Task
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +158,13 @@ class AbortRequested:
 
 OperatorEvent = PauseRequested | ResumeRequested | AbortRequested
 CoordinatorEvent = (
-    Initialised
+    Started
+    | Initialised
     | UpdateReceived
     | EvaluationReceived
     | ClientDeclined
     | DeadlinePassed
+    | LeaseExpired
     | Aggregated
     | RoundCommitted
     | Evaluated
@@ -181,6 +211,7 @@ class Acknowledged:
     time_s: float
     round_id: int
     verdict: Verdict
+    epoch: int = 0
 
 
 ClientEvent = Offered | WorkFinished | WorkFailed | Acknowledged

@@ -15,7 +15,10 @@ class Offer:
     """The coordinator asks one client to work on `broadcast` in `round_id`.
 
     `dropout` and `delay_s` are the scenario's simulated misfortune, drawn by the coordinator: the
-    client declines, or holds its answer back, wherever it runs.
+    client declines, or holds its answer back, wherever it runs.  `attempt` counts how often this
+    assignment was offered (0: by a coordinator that did not say); `epoch` how often the coordinator
+    had been started; after `lease_s` without a sign of life of the client it is offered again (0:
+    never).
     """
 
     client: ClientId
@@ -24,11 +27,17 @@ class Offer:
     broadcast: Digest
     dropout: bool = False
     delay_s: float = 0.0
+    attempt: int = 0
+    epoch: int = 0
+    lease_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """A client's answer: its metrics, and the digest of its update (None to an evaluation)."""
+    """A client's answer: its metrics, and the digest of its update (None to an evaluation).
+
+    `attempt` and `epoch` are those of the offer that it answers (0: a client that did not say).
+    """
 
     client: ClientId
     round_id: int
@@ -36,11 +45,15 @@ class Submit:
     update: Digest | None
     weight: float
     metrics: Metrics = field(default_factory=dict)
+    attempt: int = 0
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Decline:
-    """A client says that it will not answer an offer.  `step` is the local step that diverged."""
+    """A client says that it will not answer an offer.  `step` is the local step that diverged;
+    `attempt` and `epoch` as in `Submit`.
+    """
 
     client: ClientId
     round_id: int
@@ -48,6 +61,8 @@ class Decline:
     reason: DeclineReason
     detail: str = ""
     step: int = 0
+    attempt: int = 0
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +73,7 @@ class Ack:
     round_id: int
     verdict: Verdict
     detail: str = ""
+    epoch: int = 0
 
 
 ToClient = Offer | Ack

@@ -1,10 +1,11 @@
 """What the coordinator has to know of a scenario: numbers and one function, no parts."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from fedplat import check
+from fedplat.engine.staleness import Constant, Staleness
 from fedplat.types import ClientId
 
 
@@ -17,8 +18,13 @@ class Selected:
     delay_s: float = 0.0
 
 
-# draws the clients that a round asks, given the round and the time; the same ones every time
+# draws clients for a round, given the round and the time; the same ones every time
 Select = Callable[[int, float], tuple[Selected, ...]]
+
+
+def nobody(round_id: int, time_s: float) -> tuple[Selected, ...]:
+    """Draws no client."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +37,18 @@ class Plan:
     last), by the clients of `evaluators` every `federated_every` rounds likewise (None: never).
     `keep_best` makes the result the model with the least loss on the clients' validation splits,
     else it is the last one; `patience` stops after so many of their evaluations without a lesser.
-    Units: `deadline_s` seconds after the round opened.
+
+    With `carry_over` an update that comes after its round has closed counts in a later one, times
+    `staleness` of the rounds between, up to `max_staleness` of them; else it is refused as late.
+    With `concurrency` the federation is asynchronous: so many clients are kept at work, and every
+    `per_round` updates make a round (FedBuff's buffer).  `reserve` draws, in a random order, the
+    clients that are asked one by one: as soon as somebody is wanted where the federation is
+    asynchronous, else up to `spares` a round in the place of clients whose lease has expired.
+
+    An assignment's lease is `lease_s` (None: for ever); after `max_attempts` expired ones its
+    client is given up for the round (None: never).
+    Units: `deadline_s` seconds after the round, or its evaluation by the clients, began; `lease_s`
+    seconds without a sign of life.
     Raises: ValueError, if a number is out of its range.
     """
 
@@ -46,6 +63,14 @@ class Plan:
     federated_every: int | None = 0
     keep_best: bool = False
     patience: int | None = None
+    carry_over: bool = False
+    max_staleness: int | None = None
+    staleness: Staleness = field(default=Constant())
+    concurrency: int | None = None
+    reserve: Select = nobody
+    spares: int = 0
+    lease_s: float | None = None
+    max_attempts: int | None = None
 
     def __post_init__(self) -> None:
         check.non_negative(rounds=self.rounds, evaluate_every=self.evaluate_every)
@@ -56,8 +81,21 @@ class Plan:
             check.positive(deadline_s=self.deadline_s)
         if self.federated_every is not None:
             check.non_negative(federated_every=self.federated_every)
-        if self.patience is not None:
-            check.at_least(1, patience=self.patience)
+        check.whole(0, spares=self.spares)
+        for name in ("patience", "max_attempts"):
+            if getattr(self, name) is not None:
+                check.at_least(1, **{name: getattr(self, name)})
+        if self.lease_s is not None:
+            check.positive(lease_s=self.lease_s)
+        if self.max_staleness is not None:
+            check.whole(0, max_staleness=self.max_staleness)
+        if self.concurrency is not None and not self.carry_over:
+            raise ValueError("an asynchronous federation carries late updates over")
+        if self.concurrency is not None and self.concurrency < self.per_round:
+            raise ValueError(
+                f"concurrency {self.concurrency} is less than per_round {self.per_round}: "
+                "the buffer would never fill"
+            )
 
     def evaluates(self, round_id: int) -> bool:
         return round_id == self.rounds or _divides(self.evaluate_every, round_id)

@@ -13,6 +13,7 @@ from fedplat.engine.payload import Cargo
 from fedplat.params import Vector
 from fedplat.protocols import Aggregate as Mean
 from fedplat.protocols import ColumnRule, FoldRule, ServerState
+from fedplat.runtime.changes import Changes
 from fedplat.runtime.folding import Encoded, fold
 from fedplat.runtime.folding_ahead import FoldingAhead, Row
 from fedplat.runtime.ports import BlobStore
@@ -23,6 +24,8 @@ from fedplat.types import Digest
 class ServerWork:
     """Makes the blobs of server states.
 
+    `changes`, if given, is told every broadcast, so that it knows what is new in each.
+
     Memory: a few times the model, whatever the number of clients: updates are read from the blob
     store one after another.
     """
@@ -31,6 +34,7 @@ class ServerWork:
     rule: FoldRule[Any]
     blobs: BlobStore
     num_registered: int
+    changes: Changes | None = None
     _ahead: FoldingAhead | None = None
     _states: dict[tuple[Digest, Digest], ServerState] = field(default_factory=dict, repr=False)
 
@@ -40,7 +44,7 @@ class ServerWork:
 
     def initialise(self, time_s: float) -> Initialised:
         """Stores the state that the federation starts from."""
-        broadcast, kept, model = self._store(self.cargo.first)
+        broadcast, kept, model = self._store(self.cargo.first, None)
         return Initialised(time_s, broadcast, kept, model)
 
     def aggregate(self, command: Aggregate, time_s: float) -> Aggregated:
@@ -52,15 +56,16 @@ class ServerWork:
             name: fold(self.rule, digests, weights, partial(self._extra, name))
             for name in self.cargo.algorithm.extra_kinds
         }
+        update = self._fold_updates(command.updates)
         mean = Mean(
-            update=self._fold_updates(command.updates),
+            update=update if command.scale == 1 else command.scale * update,
             beside=self._fold_beside(digests, weights),
             extras=extras,
             num_clients=sum(weight > 0 for weight in weights),
             num_registered=self.num_registered,
         )
         following = self.cargo.algorithm.server(state, mean)
-        return Aggregated(time_s, command.round_id, *self._store(following))
+        return Aggregated(time_s, command.round_id, *self._store(following, command.broadcast))
 
     def fold_ahead(self, command: FoldAhead) -> None:
         """Folds the beginning of the next aggregate already, where rule and codec allow it."""
@@ -88,9 +93,13 @@ class ServerWork:
             self._states = {(broadcast, kept): state}
         return self._states[broadcast, kept]
 
-    def _store(self, state: ServerState) -> tuple[Digest, Digest, Digest]:
+    def _store(self, state: ServerState, before: Digest | None) -> tuple[Digest, Digest, Digest]:
         payloads = [self.cargo.encode_broadcast(state), self.cargo.encode_kept(state)]
         broadcast, kept = self.blobs.put_many(payloads)
+        if self.changes is not None and before is not None:
+            self.changes.follow(broadcast, payloads[0], before, self.blobs.get(before))
+        elif self.changes is not None:
+            self.changes.begin(broadcast)
         self._states = {(broadcast, kept): state}
         return broadcast, kept, state.params.digest()
 

@@ -40,7 +40,7 @@ def encode(message: Message) -> bytes:
 def envelope(message: Message) -> pb.Envelope:
     """The protobuf message of an engine's message, as a part of another."""
     match message:
-        case Offer(client, round_id, task, broadcast, dropout, delay_s):
+        case Offer(client, round_id, task, broadcast, dropout, delay_s, attempt, epoch, lease_s):
             offer = pb.Offer(
                 client=client,
                 round_id=round_id,
@@ -48,9 +48,12 @@ def envelope(message: Message) -> pb.Envelope:
                 broadcast=bytes.fromhex(broadcast),
                 dropout=dropout,
                 delay_s=delay_s,
+                attempt=attempt,
+                epoch=epoch,
+                lease_s=lease_s,
             )
             return pb.Envelope(offer=offer)
-        case Submit(client, round_id, task, update, weight, metrics):
+        case Submit(client, round_id, task, update, weight, metrics, attempt, epoch):
             submit = pb.Submit(
                 client=client,
                 round_id=round_id,
@@ -58,9 +61,11 @@ def envelope(message: Message) -> pb.Envelope:
                 update=bytes.fromhex(update or ""),
                 weight=weight,
                 metrics=_metrics(metrics),
+                attempt=attempt,
+                epoch=epoch,
             )
             return pb.Envelope(submit=submit)
-        case Decline(client, round_id, task, reason, detail, step):
+        case Decline(client, round_id, task, reason, detail, step, attempt, epoch):
             decline = pb.Decline(
                 client=client,
                 round_id=round_id,
@@ -68,14 +73,17 @@ def envelope(message: Message) -> pb.Envelope:
                 reason=_number(_REASONS, reason),
                 detail=readable(detail),
                 step=step,
+                attempt=attempt,
+                epoch=epoch,
             )
             return pb.Envelope(decline=decline)
-        case Ack(client, round_id, verdict, detail):
+        case Ack(client, round_id, verdict, detail, epoch):
             ack = pb.Ack(
                 client=client,
                 round_id=round_id,
                 verdict=_number(_VERDICTS, verdict),
                 detail=readable(detail),
+                epoch=epoch,
             )
             return pb.Envelope(ack=ack)
         case _:
@@ -114,8 +122,9 @@ def from_envelope(envelope: pb.Envelope) -> Message:
 
 
 def _offer(one: pb.Offer) -> Offer:
-    if not (math.isfinite(one.delay_s) and one.delay_s >= 0):
-        raise CorruptPayloadError(reason=f"an offer with a delay of {one.delay_s} s")
+    for time_s in (one.delay_s, one.lease_s):
+        if not (math.isfinite(time_s) and time_s >= 0):
+            raise CorruptPayloadError(reason=f"an offer with a time of {time_s} s")
     return Offer(
         ClientId(one.client),
         one.round_id,
@@ -123,6 +132,9 @@ def _offer(one: pb.Offer) -> Offer:
         digest(one.broadcast),
         one.dropout,
         one.delay_s,
+        one.attempt,
+        one.epoch,
+        one.lease_s,
     )
 
 
@@ -134,7 +146,8 @@ def _submit(one: pb.Submit) -> Submit:
         raise CorruptPayloadError(reason=f"a {task} answer with {len(one.update)} digest bytes")
     update = digest(one.update) if one.update else None
     metrics = dict(_read_metric(metric) for metric in one.metrics)
-    return Submit(ClientId(one.client), one.round_id, task, update, one.weight, metrics)
+    client = ClientId(one.client)
+    return Submit(client, one.round_id, task, update, one.weight, metrics, one.attempt, one.epoch)
 
 
 def _decline(one: pb.Decline) -> Decline:
@@ -145,12 +158,14 @@ def _decline(one: pb.Decline) -> Decline:
         _name(_REASONS, one.reason, "reason"),
         one.detail,
         one.step,
+        one.attempt,
+        one.epoch,
     )
 
 
 def _ack(one: pb.Ack) -> Ack:
     verdict = _name(_VERDICTS, one.verdict, "verdict")
-    return Ack(ClientId(one.client), one.round_id, verdict, one.detail)
+    return Ack(ClientId(one.client), one.round_id, verdict, one.detail, one.epoch)
 
 
 def readable(text: str) -> str:

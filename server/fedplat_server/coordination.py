@@ -3,9 +3,9 @@
 import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from threading import Timer
+from threading import Lock
 from typing import Any, Literal, Protocol
 
 from fedplat import __version__
@@ -19,6 +19,7 @@ from fedplat.engine.commands import (
     FoldAhead,
     Send,
     SetDeadline,
+    SetLease,
 )
 from fedplat.engine.coordinator import Coordinator
 from fedplat.engine.events import (
@@ -27,19 +28,23 @@ from fedplat.engine.events import (
     DeadlinePassed,
     Evaluated,
     EvaluationReceived,
+    LeaseExpired,
     RoundCommitted,
     UpdateReceived,
 )
 from fedplat.engine.intake import flaw
 from fedplat.engine.messages import Decline, Submit
+from fedplat.engine.references import broadcasts, is_held, live_after
 from fedplat.errors import (
     FedplatError,
     MissingBlobError,
     ProtocolError,
+    TransportError,
     UnauthenticatedError,
     UnknownClientError,
 )
 from fedplat.learning import numerics
+from fedplat.runtime.changes import Changes
 from fedplat.runtime.client_work import Done
 from fedplat.runtime.ports import BlobStore, Clock
 from fedplat.runtime.server_work import ServerWork
@@ -59,12 +64,17 @@ class Speaker(Protocol):
     def __call__(self, client: ClientId, frame: Frame, /) -> None: ...
 
 
-@dataclass
 class Traffic:
     """The bytes of blobs that have moved."""
 
-    bytes_up: int = 0
-    bytes_down: int = 0
+    def __init__(self) -> None:
+        self.bytes_up = self.bytes_down = 0
+        self._lock = Lock()
+
+    def sent(self, size_bytes: int) -> None:
+        """Counts bytes that go down.  From any thread."""
+        with self._lock:
+            self.bytes_down += size_bytes
 
 
 @dataclass(frozen=True)
@@ -96,25 +106,34 @@ class Coordination:
     ) -> None:
         self._parts, self._blobs, self._engine = parts, blobs, engine
         self._terms, self._ended, self._keep_updates = terms, ended, keep_updates
-        self.coordinator, self.schedule = Coordinator(parts.plan), clock
+        plan = replace(parts.plan, lease_s=terms.idle_timeout_s)
+        self.coordinator, self.schedule = Coordinator(plan), clock
         self.transport, self.stopwatch = Traffic(), Stopwatch()
+        self.changes = Changes(parts.work.cargo.broadcast_sizes)
         self.server = ServerWork(
-            parts.work.cargo, parts.rule, blobs, num_registered=parts.scenario.clients.count
+            parts.work.cargo, parts.rule, blobs, parts.scenario.clients.count, self.changes
         )
         self.speak: Speaker = lambda client, frame: None
         self.met: Callable[[ClientId, Fingerprint], None] = lambda client, fingerprint: None
         self._folding = ThreadPoolExecutor(1, "fedplat-fold")
         self._evaluating = ThreadPoolExecutor(1, "fedplat-evaluate")
         self._intake = ThreadPoolExecutor(INTAKE_THREADS, "fedplat-intake")
-        self._timers: list[Timer] = []
+        self.silence: Callable[[ClientId], float] = lambda client: 0.0
         self._population = frozenset(parts.shards)
+        self._offered: frozenset[Digest] | None = None  # the engine's thread publishes it
+
+    @property
+    def epoch(self) -> int:
+        """How often this federation's coordinator has been started."""
+        return self._terms.epoch
 
     @property
     def performers(self) -> dict[type[Any], Callable[[Any], None]]:
         """Who performs which command, in the engine's thread."""
         return {
-            Send: lambda command: self.speak(command.message.client, command.message),
+            Send: self._say,
             SetDeadline: self._set_deadline,
+            SetLease: lambda command: self._look_again(command, command.lease_s),
             FoldAhead: lambda command: self._in(self._folding, self._fold_ahead, command),
             Aggregate: lambda command: self._in(self._folding, self._aggregate, command),
             Commit: lambda command: self._engine.post(command.record),
@@ -125,12 +144,18 @@ class Coordination:
 
     def close(self) -> None:
         """Waits for what is being computed; nothing is begun any more."""
-        for timer in self._timers:
-            timer.cancel()
         for pool in (self._intake, self._folding, self._evaluating):
             pool.shutdown(cancel_futures=True)
 
     # ── what the machine asks for ────────────────────────────────────────────────────────────────
+
+    def _say(self, command: Send) -> None:
+        self._publish()
+        self.speak(command.message.client, command.message)
+
+    def _publish(self) -> None:
+        """Lets clients download what they are about to be offered."""
+        self._offered = broadcasts(self.coordinator)
 
     def _in(self, pool: ThreadPoolExecutor, work: Callable[[Any], None], command: Any) -> None:
         pool.submit(work, command).add_done_callback(self._check)
@@ -141,12 +166,26 @@ class Coordination:
             self._engine.call(partial(_raise, error))
 
     def _set_deadline(self, command: SetDeadline) -> None:
-        passed = DeadlinePassed(command.time_s, command.round_id)
+        passed = DeadlinePassed(command.time_s, command.round_id, command.task)
         left_s = max(0.0, command.time_s - self.schedule.now())
-        timer = Timer(left_s, self._engine.post, [passed])
-        timer.daemon = True
-        timer.start()
-        self._timers = [one for one in self._timers if one.is_alive()] + [timer]
+        self._engine.after(left_s, lambda: self._engine.post(passed))
+
+    def _look_again(self, command: SetLease, after_s: float) -> None:
+        self._engine.after(after_s, lambda: self._look_at(command))
+
+    def _look_at(self, command: SetLease) -> None:
+        """A lease has run out, unless something was heard of the client meanwhile."""
+        if not is_held(self.coordinator, command):
+            return
+        silent_s = self.silence(command.client)
+        if silent_s < command.lease_s:
+            self._look_again(command, command.lease_s - silent_s)
+            return
+        self._engine.post(
+            LeaseExpired(
+                self.schedule.now(), command.round_id, command.client, command.task, command.attempt
+            )
+        )
 
     def _fold_ahead(self, command: FoldAhead) -> None:
         self.server.fold_ahead(command)
@@ -187,18 +226,13 @@ class Coordination:
         for event in past:
             if isinstance(event, UpdateReceived) and event.round_id > told:
                 self.count(event)
-                self._downloaded()
-
-    def _downloaded(self) -> None:
-        self.transport.bytes_down += self._parts.work.cargo.broadcast_bytes
+                self.transport.sent(self._parts.work.cargo.broadcast_bytes)  # at most
 
     def tidy(self, event: RoundCommitted) -> None:
         """Frees the updates of a round once its commit is durable."""
         if self._keep_updates:
             return
-        best = self.coordinator.best
-        kept = {event.broadcast, event.kept} | ({best.broadcast, best.kept} if best else set())
-        self._blobs.collect(kept)
+        self._blobs.collect(live_after(self.coordinator, event))
 
     # ── what clients say ─────────────────────────────────────────────────────────────────────────
 
@@ -248,24 +282,27 @@ class Coordination:
     def permit(
         self, client: ClientId, direction: Literal["upload", "download"], digest: Digest
     ) -> None:
-        """As in `Permit`.  Raises: UnknownClientError, MissingBlobError."""
+        """As in `Permit`.  Raises: UnknownClientError, MissingBlobError; TransportError, while the
+        coordinator does not know yet what it offers.
+        """
         self._check_known(client)
-        if direction == "download" and digest not in (
-            self.coordinator.broadcast,
-            getattr(self.coordinator.evaluating, "broadcast", None),
-        ):
+        if direction == "upload":
+            return
+        if self._offered is None:
+            raise TransportError(reason="the coordinator is starting; ask again in a moment")
+        if digest not in self._offered:
             raise MissingBlobError(where="the coordinator", digest=digest)
-        if direction == "download":
-            self._engine.call(self._downloaded)
 
     def _check_known(self, client: ClientId) -> None:
         if client not in self._population:
             raise UnknownClientError(client=client, round_id=self.coordinator.round.round_id)
 
     def _say_again(self, client: ClientId) -> None:
+        if self.coordinator.broadcast:
+            self._publish()
         for command in self.coordinator.outstanding(client):
             if isinstance(command, Send):
-                self.speak(client, command.message)
+                self._say(command)
 
     def _submitted(self, one: Submit) -> None:
         now_s = self.schedule.now()
@@ -283,7 +320,7 @@ class Coordination:
         self._engine.post(
             UpdateReceived(
                 now_s, one.round_id, one.client, one.update, size_bytes, one.weight,
-                one.metrics, why,
+                one.metrics, why, one.attempt, one.epoch,
             )
         )  # fmt: skip
 

@@ -19,7 +19,7 @@ from fedplat.config.build import Parts, build
 from fedplat.config.deployment import CoordinatorDeployment
 from fedplat.config.run_records import RunRecords
 from fedplat.engine.commands import Finish
-from fedplat.engine.events import CoordinatorEvent, RoundCommitted
+from fedplat.engine.events import CoordinatorEvent, RoundCommitted, Started
 from fedplat.engine.journal import decode, encode
 from fedplat.errors import ConfigError, InterruptedRunError
 from fedplat.learning import numerics
@@ -105,7 +105,11 @@ class _Daemon:
         self.folder = _folder(deployment.run, parts)
         self.store = stack.enter_context(SqliteStore(self.folder.store))
         self.blobs = FileBlobs(self.folder.blobs)
-        self.incoming = Incoming(self.blobs, self.folder.blobs / "incoming")
+        quota_gb = deployment.spool_quota_gb
+        self.incoming = Incoming(
+            self.blobs, self.folder.blobs / "incoming",
+            quota_bytes=None if quota_gb is None else int(quota_gb * 1e9),
+        )  # fmt: skip
         self.records = RunRecords(parts, [MetricsFile(self.folder.metrics), *subscribers])
         for one in self.records.subscribers:
             stack.callback(one.close)
@@ -157,6 +161,8 @@ class _Daemon:
             plain=plain,
             upload_limit_bytes=self.parts.work.cargo.update_limit_bytes,
             idle_timeout_s=self.deployment.idle_timeout_s,
+            between=work.changes.between, sent=work.transport.sent,
+            holding=self.blobs.in_use.holding,
         )  # fmt: skip
         threads = self.deployment.transfers + WAITING_TRANSFERS
         data = grpc.server(
@@ -180,6 +186,7 @@ class _Daemon:
         await health.start()
         opened.push_async_callback(health.stop)
         work.speak, work.met = sessions.send, self.records.environments.on
+        work.silence = sessions.silence
         host = self.deployment.address.rpartition(":")[0]
         self.operations.heard = sessions.silences
         self.operations.unlike = self.records.environments.unlike
@@ -226,6 +233,7 @@ class _Daemon:
             events.flush()
             if driver.replay() == 0:
                 self.records.start(EXECUTOR["executor"], self._warnings())
+                driver.post(Started(self.clock.now(), work.epoch))
                 driver.post(work.server.initialise(self.clock.now()))
                 return
             self.clock.set(work.coordinator.now_s)
@@ -233,6 +241,8 @@ class _Daemon:
             work.count_again(past, self.records.catch_up(past, self.recorder))
             changed = folders.changed(self.folder, numerics.environment())
             self.records.start(EXECUTOR["executor"], changed)
+            driver.post(Started(self.clock.now(), work.epoch))
+            driver.flush()
             driver.resume(self.clock.now())
 
         return driver, begin

@@ -1,8 +1,11 @@
 """The coordinator's machine in a thread of its own: what is posted together is logged together."""
 
+import heapq
 from collections.abc import Callable
+from itertools import count
 from queue import Empty, SimpleQueue
 from threading import Thread
+from time import monotonic
 
 from fedplat.engine.events import CoordinatorEvent
 from fedplat.runtime.driver import Driver
@@ -17,6 +20,8 @@ class EngineThread:
     def __init__(self, failed: Failed) -> None:
         self._inbox: SimpleQueue[CoordinatorEvent | Job | None] = SimpleQueue()
         self._failed = failed
+        self._due: list[tuple[float, int, Job]] = []
+        self._numbers = count()
         self._thread = Thread(target=self._run, name="fedplat-engine", daemon=True)
 
     def start(self, driver: Driver, first: Job) -> None:
@@ -32,6 +37,10 @@ class EngineThread:
         """Has `job` done in the thread, after what was posted before.  From any thread."""
         self._inbox.put(job)
 
+    def after(self, wait_s: float, job: Job) -> None:
+        """Has `job` done in a while.  From the thread itself."""
+        heapq.heappush(self._due, (monotonic() + wait_s, next(self._numbers), job))
+
     def stop(self) -> None:
         """Ends the thread once what was posted before is logged and handled."""
         self._inbox.put(None)
@@ -41,13 +50,23 @@ class EngineThread:
         try:
             self._first()  # before what has been posted already: the log is to be folded first
             self._driver.flush()
-            while (one := self._inbox.get()) is not None:
+            while (one := self._wait()) is not None:
                 while one is not None:
                     self._take(one)
                     one = self._next()
                 self._driver.flush()
         except BaseException as error:  # noqa: BLE001  whatever it was, the daemon must end with it
             self._failed(error)
+
+    def _wait(self) -> CoordinatorEvent | Job | None:
+        """What comes next: something that was posted, or a job that is due."""
+        left_s = self._due[0][0] - monotonic() if self._due else None
+        try:
+            if left_s is None or left_s > 0:
+                return self._inbox.get(timeout=left_s)
+        except Empty:
+            pass
+        return heapq.heappop(self._due)[2]
 
     def _take(self, one: CoordinatorEvent | Job) -> None:
         if callable(one):

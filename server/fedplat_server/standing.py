@@ -53,7 +53,7 @@ def waiting_for(machine: Coordinator, connected: Mapping[ClientId, float]) -> st
             return "the commit to be on the disk"
         case "surveying":
             asked = machine.plan.evaluators
-            missing = [client for client in asked if client not in machine.surveyed]
+            missing = [client for client in asked if client not in machine.survey.found]
             return f"the evaluations of {_named(missing, connected)}"
         case "paused":
             return "the operator: `fedplat server resume` opens the next round"

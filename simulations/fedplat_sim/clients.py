@@ -41,7 +41,7 @@ class Clients:
             self._acknowledged(message, now_s)
 
     def _acknowledged(self, ack: Ack, now_s: float) -> None:
-        self._handle(ack.client, Acknowledged(now_s, ack.round_id, ack.verdict))
+        self._handle(ack.client, Acknowledged(now_s, ack.round_id, ack.verdict, ack.epoch))
 
     def _handle(self, client: ClientId, event: ClientEvent) -> None:
         machine = self.machines.setdefault(client, Client(client))

@@ -23,10 +23,12 @@ from fedplat.engine.events import (
     Evaluated,
     EvaluationReceived,
     RoundCommitted,
+    Started,
     UpdateReceived,
 )
 from fedplat.engine.intake import flaw
 from fedplat.engine.messages import Decline, Offer, Submit, ToCoordinator
+from fedplat.engine.references import live_after
 from fedplat.errors import FedplatError, ProtocolError
 from fedplat.runtime.client_states import ClientStates
 from fedplat.runtime.client_work import ClientWork, Done
@@ -99,11 +101,14 @@ class Federation:
 
         Raises: the FedplatError that the coordinator failed with.
         """
-        if self.driver.replay() == 0:
+        past = self.driver.replay()
+        self.schedule.now_s = self.coordinator.now_s
+        self.driver.post(Started(self.schedule.now(), self.coordinator.epoch + 1))
+        if past == 0:
             self.driver.post(self.server.initialise(self.schedule.now()))
             self.driver.flush()
         else:
-            self.schedule.now_s = self.coordinator.now_s
+            self.driver.flush()
             self.driver.resume(self.schedule.now())
         try:
             self._turn(stop)
@@ -133,9 +138,7 @@ class Federation:
     def _tidy(self, event: CoordinatorEvent) -> None:
         """Frees the updates of a round once its commit is durable."""
         if isinstance(event, RoundCommitted) and not self.keep_updates:
-            best = self.coordinator.best
-            kept = {event.broadcast, event.kept} | ({best.broadcast, best.kept} if best else set())
-            self.stores.blobs.collect(kept)
+            self.stores.blobs.collect(live_after(self.coordinator, event))
 
     def _over(self) -> bool:
         return self.finished is not None or self.failure is not None
@@ -150,7 +153,7 @@ class Federation:
         self.schedule.at(due_s, lambda: self.clients.deliver(message))  # type: ignore[arg-type]
 
     def _set_deadline(self, command: SetDeadline) -> None:
-        passed = DeadlinePassed(command.time_s, command.round_id)
+        passed = DeadlinePassed(command.time_s, command.round_id, command.task)
         self.schedule.at(command.time_s, lambda: self.driver.post(passed))
 
     def _fold_ahead(self, command: FoldAhead) -> None:
@@ -192,7 +195,7 @@ class Federation:
         match self.transport.to_coordinator(message):
             case Submit(client, round_id, "evaluate", _, _, metrics):
                 self.driver.post(EvaluationReceived(now_s, round_id, client, metrics))
-            case Submit(client, round_id, "fit", str(update), weight, metrics):
+            case Submit(client, round_id, "fit", str(update), weight, metrics, attempt, epoch):
                 arrived = self.transport.upload(payload)
                 self.spool.add(update, arrived)
                 self.driver.post(
@@ -205,6 +208,8 @@ class Federation:
                         weight,
                         metrics,
                         flaw(arrived, weight, self.work.cargo),
+                        attempt,
+                        epoch,
                     )
                 )
             case Decline(client, round_id, task, reason, detail, step):

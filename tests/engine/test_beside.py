@@ -56,7 +56,7 @@ def test_a_client_that_comes_back_hears_its_acknowledgement_and_its_open_offer_a
     machine.handle(update(A))
     assert verdicts(machine.outstanding(A)) == ["accepted"]
     [offer] = machine.outstanding(B)
-    assert offer.message == Offer(B, 1, "fit", Digest("b0"))
+    assert offer.message == Offer(B, 1, "fit", Digest("b0"), attempt=1)
     assert machine.outstanding(D) == []  # nobody asked it
     machine.handle(update(B))
     machine.handle(update(C))

@@ -37,7 +37,7 @@ from fedplat.types import Digest, Mean
 def test_a_round_offers_the_model_to_every_selected_client():
     commands = Coordinator(plan()).handle(FIRST)
     assert [c.message for c in commands] == [
-        Offer(client, 1, "fit", Digest("b0")) for client in (A, B, C)
+        Offer(client, 1, "fit", Digest("b0"), attempt=1) for client in (A, B, C)
     ]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from math import inf
 from time import monotonic
 from typing import Any, NoReturn, Protocol
 
@@ -90,6 +91,14 @@ class SessionService:
         """For how many seconds nothing was heard of each client that has a session."""
         now_s = monotonic()
         return {client: now_s - self._sessions[client].heard_s for client in self.connected}
+
+    def silence(self, client: ClientId) -> float:
+        """For how many seconds nothing was heard of a client; of one without a session, for ever.
+
+        From any thread.
+        """
+        one = self._sessions.get(client)
+        return inf if one is None else monotonic() - one.heard_s
 
     def send(self, client: ClientId, frame: Frame) -> None:
         """Says something to a client, from any thread; to one without a session it is not said."""

@@ -49,64 +49,80 @@ class Metric(_message.Message):
     def __init__(self, name: _Optional[str] = ..., total: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
 
 class Offer(_message.Message):
-    __slots__ = ("client", "round_id", "task", "broadcast", "dropout", "delay_s")
+    __slots__ = ("client", "round_id", "task", "broadcast", "dropout", "delay_s", "attempt", "epoch", "lease_s")
     CLIENT_FIELD_NUMBER: _ClassVar[int]
     ROUND_ID_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     BROADCAST_FIELD_NUMBER: _ClassVar[int]
     DROPOUT_FIELD_NUMBER: _ClassVar[int]
     DELAY_S_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    LEASE_S_FIELD_NUMBER: _ClassVar[int]
     client: str
     round_id: int
     task: Task
     broadcast: bytes
     dropout: bool
     delay_s: float
-    def __init__(self, client: _Optional[str] = ..., round_id: _Optional[int] = ..., task: _Optional[_Union[Task, str]] = ..., broadcast: _Optional[bytes] = ..., dropout: bool = ..., delay_s: _Optional[float] = ...) -> None: ...
+    attempt: int
+    epoch: int
+    lease_s: float
+    def __init__(self, client: _Optional[str] = ..., round_id: _Optional[int] = ..., task: _Optional[_Union[Task, str]] = ..., broadcast: _Optional[bytes] = ..., dropout: bool = ..., delay_s: _Optional[float] = ..., attempt: _Optional[int] = ..., epoch: _Optional[int] = ..., lease_s: _Optional[float] = ...) -> None: ...
 
 class Submit(_message.Message):
-    __slots__ = ("client", "round_id", "task", "update", "weight", "metrics")
+    __slots__ = ("client", "round_id", "task", "update", "weight", "metrics", "attempt", "epoch")
     CLIENT_FIELD_NUMBER: _ClassVar[int]
     ROUND_ID_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     UPDATE_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
     METRICS_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
     client: str
     round_id: int
     task: Task
     update: bytes
     weight: float
     metrics: _containers.RepeatedCompositeFieldContainer[Metric]
-    def __init__(self, client: _Optional[str] = ..., round_id: _Optional[int] = ..., task: _Optional[_Union[Task, str]] = ..., update: _Optional[bytes] = ..., weight: _Optional[float] = ..., metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ...) -> None: ...
+    attempt: int
+    epoch: int
+    def __init__(self, client: _Optional[str] = ..., round_id: _Optional[int] = ..., task: _Optional[_Union[Task, str]] = ..., update: _Optional[bytes] = ..., weight: _Optional[float] = ..., metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ..., attempt: _Optional[int] = ..., epoch: _Optional[int] = ...) -> None: ...
 
 class Decline(_message.Message):
-    __slots__ = ("client", "round_id", "task", "reason", "detail", "step")
+    __slots__ = ("client", "round_id", "task", "reason", "detail", "step", "attempt", "epoch")
     CLIENT_FIELD_NUMBER: _ClassVar[int]
     ROUND_ID_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
     client: str
     round_id: int
     task: Task
     reason: DeclineReason
     detail: str
     step: int
-    def __init__(self, client: _Optional[str] = ..., round_id: _Optional[int] = ..., task: _Optional[_Union[Task, str]] = ..., reason: _Optional[_Union[DeclineReason, str]] = ..., detail: _Optional[str] = ..., step: _Optional[int] = ...) -> None: ...
+    attempt: int
+    epoch: int
+    def __init__(self, client: _Optional[str] = ..., round_id: _Optional[int] = ..., task: _Optional[_Union[Task, str]] = ..., reason: _Optional[_Union[DeclineReason, str]] = ..., detail: _Optional[str] = ..., step: _Optional[int] = ..., attempt: _Optional[int] = ..., epoch: _Optional[int] = ...) -> None: ...
 
 class Ack(_message.Message):
-    __slots__ = ("client", "round_id", "verdict", "detail")
+    __slots__ = ("client", "round_id", "verdict", "detail", "epoch")
     CLIENT_FIELD_NUMBER: _ClassVar[int]
     ROUND_ID_FIELD_NUMBER: _ClassVar[int]
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
     client: str
     round_id: int
     verdict: Verdict
     detail: str
-    def __init__(self, client: _Optional[str] = ..., round_id: _Optional[int] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., detail: _Optional[str] = ...) -> None: ...
+    epoch: int
+    def __init__(self, client: _Optional[str] = ..., round_id: _Optional[int] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., detail: _Optional[str] = ..., epoch: _Optional[int] = ...) -> None: ...
 
 class Envelope(_message.Message):
     __slots__ = ("offer", "submit", "decline", "ack")

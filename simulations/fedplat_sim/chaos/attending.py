@@ -101,8 +101,8 @@ class Attending:
         match message:
             case Offer():
                 self._post(Offered(self.process.now(), message))
-            case Ack(_, round_id, verdict):
-                self._post(Acknowledged(self.process.now(), round_id, verdict))
+            case Ack(_, round_id, verdict, _, epoch):
+                self._post(Acknowledged(self.process.now(), round_id, verdict, epoch))
                 if verdict == "accepted":
                     self.acknowledged.add(round_id)
             case _:

@@ -41,6 +41,7 @@ class Book:
     commits: list[RoundCommitted] = field(default_factory=list)
     evaluated: set[int] = field(default_factory=set)
     surveyed: set[Answer] = field(default_factory=set)
+    given_up: set[int] = field(default_factory=set)  # rounds whose evaluation came to its deadline
     state: tuple[Digest, Digest, Digest] = (Digest(""), Digest(""), Digest(""))
 
 
@@ -87,6 +88,8 @@ class Ledger:
                 (book.lost if task == "fit" else book.surveyed).add((client, round_id))
             case EvaluationReceived(_, round_id, client):
                 book.surveyed.add((client, round_id))
+            case DeadlinePassed(_, round_id, "evaluate"):
+                book.given_up.add(round_id)
             case DeadlinePassed(_, round_id):
                 book.deadlines.setdefault(round_id, self._have(round_id))
             case Evaluated(_, round_id):
@@ -156,7 +159,7 @@ class Ledger:
         plan = self.schedule.course.settings
         if plan.evaluates(round_id):
             holds(round_id in self.book.evaluated, "evaluation forgotten", f"round {round_id}")
-        if plan.evaluates_federated(round_id):
+        if plan.evaluates_federated(round_id) and round_id not in self.book.given_up:
             missing = [c for c in plan.evaluators if (c, round_id) not in self.book.surveyed]
             holds(not missing, "evaluation forgotten", f"round {round_id}: {missing}")
 
@@ -236,7 +239,8 @@ def _where(machine: Coordinator) -> tuple[object, ...]:
         machine.previous,
         sorted(machine.round.accepted),
         sorted(machine.round.lost),
-        sorted(machine.surveyed),
+        sorted(machine.survey.found),
+        machine.epoch,
         machine.evaluating,
         machine.best,
         str(machine.failure),

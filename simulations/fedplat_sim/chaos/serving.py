@@ -26,10 +26,12 @@ from fedplat.engine.events import (
     PauseRequested,
     ResumeRequested,
     RoundCommitted,
+    Started,
     UpdateReceived,
 )
 from fedplat.engine.intake import flaw
 from fedplat.engine.messages import Ack, Decline, Message, Offer, Submit
+from fedplat.engine.references import broadcasts, live_after
 from fedplat.errors import FedplatError, MissingBlobError
 from fedplat.runtime.driver import Driver
 from fedplat.runtime.server_work import ServerWork
@@ -88,11 +90,14 @@ class Serving:
             self.machine, disk.events, process.guarded(performers), observers=(self._tidy,)
         )
         if self.driver.replay() == 0:
+            self.driver.post(Started(process.now(), 1))
             self._post(self.server.initialise(process.now()))
             self.driver.flush()
             return
         process.set_clock(self.machine.now_s)
         self.ledger.resumed(self.machine)
+        self.driver.post(Started(process.now(), self.machine.epoch + 1))
+        self.driver.flush()
         self.driver.resume(process.now())
 
     def _operated(self, kind: type[PauseRequested | ResumeRequested], over_s: float) -> None:
@@ -122,8 +127,7 @@ class Serving:
 
     def download(self, digest: Digest) -> bytes:
         """The bytes of a broadcast.  Raises: MissingBlobError."""
-        evaluating = self.machine.evaluating
-        if digest not in (self.machine.broadcast, evaluating.broadcast if evaluating else None):
+        if digest not in broadcasts(self.machine):
             raise MissingBlobError(where=COORDINATOR, digest=digest)
         return bytes(self.process.disk.blobs.get(digest))
 
@@ -137,13 +141,22 @@ class Serving:
         match message:
             case Submit(client, round_id, "evaluate", _, _, metrics):
                 self._post(EvaluationReceived(now_s, round_id, client, metrics))
-            case Submit(client, round_id, "fit", _, weight, metrics):
+            case Submit(client, round_id, "fit", _, weight, metrics, attempt, epoch):
                 digest = self.process.disk.blobs.put(update)
                 why = flaw(update, weight, tiny.cargo())
                 size_bytes = len(update)
                 self._post(
                     UpdateReceived(
-                        now_s, round_id, client, digest, size_bytes, weight, metrics, why
+                        now_s,
+                        round_id,
+                        client,
+                        digest,
+                        size_bytes,
+                        weight,
+                        metrics,
+                        why,
+                        attempt,
+                        epoch,
                     )
                 )
             case Decline(client, round_id, task, reason, detail, step):
@@ -163,7 +176,7 @@ class Serving:
             self.wires.to_client(message.client, convert.encode(message))
 
     def _set_deadline(self, command: SetDeadline) -> None:
-        passed = DeadlinePassed(command.time_s, command.round_id)
+        passed = DeadlinePassed(command.time_s, command.round_id, command.task)
         left_s = command.time_s - self.process.now()
         self.process.later(left_s, lambda: self._post(passed))
 
@@ -178,9 +191,7 @@ class Serving:
     def _tidy(self, event: CoordinatorEvent) -> None:
         if isinstance(event, RoundCommitted):
             self.ledger.look()  # while the updates are still there
-            best = self.machine.best
-            kept = {event.broadcast, event.kept} | ({best.broadcast, best.kept} if best else set())
-            self.process.disk.blobs.collect(kept)
+            self.process.disk.blobs.collect(live_after(self.machine, event))
 
     def _finish(self, command: Finish) -> None:
         self.ledger.finished(command)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from fedplat.engine.commands import Commit, Evaluate, Send
+from fedplat.engine.commands import Evaluate, Send
 from fedplat.engine.coordinator import Coordinator
 from fedplat.engine.events import DeadlinePassed
 from fedplat.engine.messages import Ack, Offer
@@ -148,18 +148,21 @@ class CommitsEarly(Coordinator):
     """The next commit does not wait for the evaluation."""
 
     def _commit(self):
-        return [Commit(self._record())]
+        waits, self.evaluating = self.evaluating, None
+        commands = super()._commit()
+        self.evaluating = waits
+        return commands
 
 
 class OffersToEverybody(Coordinator):
     """Clients are asked that the round did not select."""
 
-    def _offers(self):
+    def _offer(self, assignments):
         offers = [
             Send(Offer(client, self.round.round_id, "fit", self.broadcast))
             for client in self.plan.evaluators
         ]
-        return [*super()._offers(), *offers]
+        return [*super()._offer(assignments), *(offers if self.phase == "collecting" else [])]
 
 
 class OffersTheOldModel(Coordinator):
@@ -175,7 +178,7 @@ class OffersTheOldModel(Coordinator):
 class SurveysOneClient(Coordinator):
     """The first client's evaluation is enough."""
 
-    def _surveyed(self, round_id, client, metrics):
+    def _surveyed(self, round_id, found):
         if self.phase != "surveying" or round_id != self.round.round_id:
             return []
         return self._next()
@@ -193,15 +196,16 @@ class ClosesOneEarly(Coordinator):
     """One update less is enough."""
 
     def _close_if_complete(self):
-        enough = len(self.round.accepted) >= max(1, self.plan.per_round - 1)
-        return self._close() if enough or self.round.complete else []
+        if len(self.round.accepted) >= max(1, self.plan.per_round - 1):
+            return self._close()
+        return super()._close_if_complete()
 
 
 class WaitsForAll(Coordinator):
     """Over-selection is forgotten: a round takes every update that it asked for."""
 
     def _close_if_complete(self):
-        return self._close() if self.round.complete else []
+        return [] if self.round.missing else super()._close_if_complete()
 
 
 class ForgetsTheFold(Coordinator):
