@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fedplat.transports.grpc.admin_client import AdminClient
     from fedplat.wire.admin import Record, Standing
 
+DIGEST = 64  # characters of one
 LONGEST = 8  # names that a line of the status shows
 Run = Annotated[
     Path | None,
@@ -159,11 +160,21 @@ def _noted(run: Path) -> tuple[str, Path | None]:
     if found is None:
         reason = "no coordinator was ever started in this folder; give its `run` folder"
         raise ConfigError(where=str(run), reason=reason)
+    if not found["running"] and any(map(_has_finished, folders)):
+        reason = "its federation has finished: fedplat report shows the result"
+        raise ConfigError(where=str(run), reason=reason)
     if not found["running"] or "address" not in found:
         reason = "its coordinator does not run; start it with `fedplat server start`, or `up`"
         raise ConfigError(where=str(run), reason=reason)
     authority = found.get("authority")
     return str(found["address"]), _admins(Path(authority).parent) if authority else None
+
+
+def _has_finished(run: Path) -> bool:
+    from fedplat.config.run_folder import RunFolder
+
+    metrics = RunFolder(run).metrics
+    return metrics.is_file() and '"event":"finished"' in metrics.read_text(encoding="utf-8")
 
 
 def _admins(keys: Path) -> Path:
@@ -199,9 +210,29 @@ def _record(record: "Record", as_json: bool) -> str:
     if as_json:
         end = {"end": record.end, "detail": record.detail} if record.end else {}
         return json.dumps({"token": record.resume_token, **event, **end})
-    left = {"event", "metrics", "accepted", "previous"}
-    facts = "  ".join(f"{k} {v}" for k, v in event.items() if k not in left and v != "")
-    return f"{record.resume_token:>6}  {event['event']:<18} {facts}"
+    first = {"event", "time_s", "round_id", "client"}
+    rest = {key: value for key, value in event.items() if key not in {*first, "metrics"}}
+    facts = [f"{key} {_fact(value)}" for key, value in rest.items() if value]
+    time_s, round_id = event.get("time_s"), event.get("round_id")
+    return "  ".join(
+        [
+            f"{record.resume_token:>6}",
+            "" if time_s is None else f"{time_s:>9.2f} s",
+            f"{'' if round_id is None else f'round {round_id}':<10}",
+            f"{event['event']:<18}",
+            *([event["client"]] if "client" in event else []),
+            *facts,
+        ]
+    ).rstrip()
+
+
+def _fact(value: object) -> str:
+    """A field of an event, cut to what the eye needs: `--json` has all of it."""
+    if isinstance(value, list):
+        return str(len(value))
+    if isinstance(value, str) and len(value) == DIGEST:
+        return f"{value[:12]}…"
+    return str(value)
 
 
 def in_words(one: "Standing") -> str:
@@ -221,7 +252,7 @@ def in_words(one: "Standing") -> str:
         *([("unlike", f"{_names(unlike)}: last bits may differ")] if unlike else []),
         ("model", one.model or "none yet"),
         ("listens on", f"{one.address}, blobs on {one.data_address}"),
-        ("runs since", f"{one.seconds:.0f} s, started {one.epoch} times"),
+        ("runs since", f"{one.seconds:.0f} s{f', started {one.epoch} times' * (one.epoch > 1)}"),
     ]
     return "\n".join(f"{name:<11}{value}" for name, value in rows)
 

@@ -1,7 +1,7 @@
 """`fedplat server status|watch|abort|pause|resume|drain|stop` against a coordinator on loopback."""
 
 import pytest
-from engine.machines import A
+from engine.machines import A, update
 from server.operated import in_background
 
 from fedplat.cli.admin import in_words
@@ -99,3 +99,25 @@ def test_a_status_names_clients_in_another_environment_where_there_are_some():
     unlike = Standing("collecting", 1, 2, 1, 3.0, unlike={A: "threads 2 ≠ 1"})
     assert "unlike" not in in_words(alike)
     assert f"unlike     1: {A} (threads 2 ≠ 1): last bits may differ" in in_words(unlike)
+
+
+def test_watching_shows_time_round_and_client_first_and_cuts_digests(fedplat):
+    log = MemoryEvents()
+    with in_background(log=log) as one:
+        one.engine.post(update(A))
+        address = ("--address", f"localhost:{one.port}")
+        assert fedplat("server", "abort", *address, "--reason", "enough").code == 0
+        out = fedplat("server", "watch", *address).out
+    given = next(line for line in out.splitlines() if "UpdateReceived" in line)
+    assert given.split()[2:7] == ["s", "round", "1", "UpdateReceived", A]
+    begun = next(line for line in out.splitlines() if "Initialised" in line)
+    assert f"model {'2' * 12}…" in begun and "2" * 13 not in begun
+    assert out.splitlines()[-1].endswith("AbortRequested      reason enough")
+
+
+def test_the_operator_of_a_finished_federation_is_not_told_to_start_it(fedplat):
+    run = fedplat.folder / "run"
+    with Claim(run) as claim:
+        claim.tell(address="localhost:1")
+    (run / "metrics.jsonl").write_text('{"event":"finished","rounds":2}\n', encoding="utf-8")
+    refused(fedplat("server", "status", "--run", "run"), 2, "has finished", "fedplat report")
