@@ -7,7 +7,8 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
@@ -20,6 +21,11 @@ from fedplat.types import Digest
 PART = ".part"  # a file that is still being written, or was when its process was killed
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 Signature = tuple[int, int, int]
+Later = Callable[[Callable[[], None]], object]
+
+
+def _now(job: Callable[[], None]) -> None:
+    job()
 
 
 class FileBlobs:
@@ -27,13 +33,14 @@ class FileBlobs:
 
     A blob is written beside its place, flushed to the disk, renamed, and its folder flushed: after
     a crash it is whole or absent.  What a file holds is compared with its name when this object
-    reads it first, and again whenever the file's size or time has changed since.
+    reads it first, and again whenever the file's size or time has changed since.  What is collected
+    is out of the store at once; `later` is given the rest of the work, which takes a disk longer.
 
     Raises: StorageError, if the folder can not be made or used.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, later: Later = _now) -> None:
+        self._root, self._later = root, later
         self._known: dict[Digest, Signature] = {}
         self._lock = Lock()
         self.in_use = Holds()
@@ -105,18 +112,23 @@ class FileBlobs:
 
     def collect(self, keep: AbstractSet[Digest]) -> int:
         """As in `BlobStore`; what is `in_use` stays too."""
-        freed = 0
         with self._lock, told(self._root):
-            for left_over in self._root.glob(f"*{PART}"):
-                left_over.unlink()
-            for path in self._root.glob("??/*"):
-                digest = Digest(path.name)
-                if digest not in keep and digest not in self.in_use.held():
-                    freed += path.stat().st_size
-                    path.unlink()
-                    self._known.pop(digest, None)
-                    self._count(digest, None)
+            aside = list(self._root.glob(f"*{PART}"))
+            stay = keep | self.in_use.held()
+            gone = [digest for digest in self._sizes if digest not in stay]
+            freed = sum(self._sizes[digest] for digest in gone)
+            aside += [self._set_aside(digest) for digest in gone]
+        self._later(partial(_unlink, aside))
         return freed
+
+    def _set_aside(self, digest: Digest) -> Path:
+        """Takes a blob's name from its file, which is a left-over from then on."""
+        self._known.pop(digest, None)
+        self._count(digest, None)
+        aside = self._root / f"{digest}{PART}"
+        with suppress(FileNotFoundError):  # somebody else has removed it
+            self.path(digest).replace(aside)
+        return aside
 
     def path(self, digest: Digest) -> Path:
         """Where the blob lies, or would."""
@@ -173,6 +185,12 @@ def _removed(written: Mapping[Digest, Path]) -> Iterator[None]:
     finally:
         for part in written.values():
             part.unlink(missing_ok=True)
+
+
+def _unlink(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with told(path):
+            path.unlink(missing_ok=True)
 
 
 def _signature(status: os.stat_result) -> Signature:

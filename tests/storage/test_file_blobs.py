@@ -162,3 +162,26 @@ def test_a_file_where_a_folder_must_be_is_told_and_corrupts_nothing(tmp_path):
     assert list(tmp_path.glob("*.part")) == []
     (tmp_path / digest[:2]).unlink()
     assert bytes(blobs.get(blobs.put(b"abc"))) == b"abc"
+
+
+def test_what_is_collected_is_out_of_the_store_before_its_file_is_freed(tmp_path):
+    jobs = []
+    blobs = FileBlobs(tmp_path, jobs.append)
+    one, other = blobs.put(b"old"), blobs.put(b"kept")
+    assert blobs.collect({other}) == 3
+    with pytest.raises(MissingBlobError):
+        blobs.get(one)
+    assert blobs.put(b"old") == one  # the same bytes again, while the old file waits
+    for job in jobs:
+        job()
+    assert bytes(blobs.get(one)) == b"old" and bytes(blobs.get(other)) == b"kept"
+    assert list(tmp_path.glob("*.part")) == []
+
+
+def test_a_file_that_was_not_freed_in_time_is_freed_by_the_next_collection(tmp_path):
+    blobs = FileBlobs(tmp_path, lambda job: None)
+    blobs.put(b"old")
+    blobs.collect(frozenset())
+    assert len(list(tmp_path.glob("*.part"))) == 1
+    FileBlobs(tmp_path).collect(frozenset())
+    assert list(tmp_path.glob("*.part")) == []
