@@ -35,6 +35,7 @@ PATIENCE_S = 60.0  # for one federation, whatever is killed
 GRACE_S = 5.0  # for the clients to hear of the end
 LAUNCHER = Path(__file__).with_name("launcher.py")
 LARGEST = 1 << 16
+TAIL = 2000  # characters of a log that a flaw is told with
 
 
 def small(seed: int = 3) -> Scenario:
@@ -83,6 +84,8 @@ class Ended:
     events: Mapping[str, int]
     missed: tuple[str, ...] = ()  # kills at which nothing died: the process had ended before
     unheard: tuple[str, ...] = ()  # clients that came back when the coordinator had ended
+    commits: tuple[RoundCommitted, ...] = ()
+    logs: Mapping[str, str] = field(default_factory=dict)  # what each daemon said
 
 
 @contextmanager
@@ -90,7 +93,6 @@ def grounds(scenario: Scenario, digest: str, hosts: int = 1) -> Iterator[Grounds
     """Starts the nursery; ends it, and with it every process that is left."""
     with tempfile.TemporaryDirectory(prefix="kill9-") as name:
         made = Grounds(Path(name), scenario, digest)
-        (made.folder / "scenario.toml").write_text(scenario.to_toml(), encoding="utf-8")
         authority = Authority(made.folder / "keys")
         authority.issue(COORDINATOR, [host(slot) for slot in range(hosts)])
         for client in made.names[1:]:
@@ -152,6 +154,7 @@ class _Run:
     folder: Path
     slot: int
     point: Point
+    modules: Mapping[str, Sequence[str]]
     address: str = ""
     alive: dict[str, _Child] = field(default_factory=dict)
     due: list[Kill] = field(default_factory=list)
@@ -168,6 +171,8 @@ class _Run:
         self.due = sorted(
             (one for one in self.point if one.moment == "time"), key=lambda one: one.number
         )
+        scenario = self.grounds.scenario.to_toml()
+        (self.folder / "scenario.toml").write_text(scenario, encoding="utf-8")
         self._start(COORDINATOR, self.point)
         try:
             while self.alive and not self.flaws and not self.unheard:
@@ -198,8 +203,9 @@ class _Run:
         file.write_text(tomli_w.dumps(self._deployment(name)), encoding="utf-8")
         line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         line.connect(str(self.grounds.nursery))
+        module = self.modules.get(name, ("benchmarks.faults.doomed",))
         order = {
-            "argv": ["benchmarks.faults.doomed", kind, str(file), *kills],
+            "argv": [*module, kind, str(file), *kills],
             "cwd": str(self.folder),
             "log": str(self.folder / f"{name}.log"),
             "fds": [],
@@ -218,9 +224,8 @@ class _Run:
         if name == COORDINATOR:
             data = f"{host(self.slot)}:0"
             address = self.address or data
-            scenario = str(self.grounds.folder / "scenario.toml")
-            where = {"address": address, "data_address": data}
-            return {"scenario": scenario, "run": "coordinator", **where, "tls": tls}
+            where = {"scenario": "scenario.toml", "run": COORDINATOR}
+            return {**where, "address": address, "data_address": data, "tls": tls}
         return {"coordinator": self.address, "folder": name, "tls": tls}
 
     def _heard(self, name: str) -> None:
@@ -258,38 +263,47 @@ class _Run:
                 self.struck.add(str(kill))
 
 
-def conduct(ground: Grounds, point: Point, slot: int = 0) -> Ended:
-    """Runs the federation once and judges it."""
+def conduct(
+    ground: Grounds,
+    point: Point,
+    slot: int = 0,
+    modules: Mapping[str, Sequence[str]] | None = None,
+) -> Ended:
+    """Runs the federation once and judges it.
+
+    `modules`: by daemon, what is run in the place of benchmarks.faults.doomed, and its first words.
+    """
     folder = Path(tempfile.mkdtemp(prefix=f"{slot}-", dir=ground.folder))
-    run = _Run(ground, folder, slot, point)
+    run = _Run(ground, folder, slot, point, modules or {})
     began_s = monotonic()
     run.go()
-    events: dict[str, int] = {}
-    if not run.flaws:
-        try:
-            events = _judge(run)
-        except FedplatError as error:
-            run.flaws.append(str(error))
-    if run.flaws:
-        logs = [f"{one.name}: {one.read_text()[-2000:]}" for one in sorted(folder.glob("*.log"))]
-        run.flaws += logs
-    shutil.rmtree(folder)
-    missed = tuple(str(kill) for kill in point if str(kill) not in run.struck)
     seconds = monotonic() - began_s
-    return Ended(point, tuple(run.flaws), seconds, events, missed, run.unheard)
+    events, commits = _read(run)
+    logs = {one.stem: one.read_text() for one in sorted(folder.glob("*.log"))}
+    shutil.rmtree(folder)
+    if run.flaws:
+        run.flaws += [f"{name}: {words[-TAIL:]}" for name, words in logs.items()]
+    missed = tuple(str(kill) for kill in point if str(kill) not in run.struck)
+    return Ended(point, tuple(run.flaws), seconds, events, missed, run.unheard, commits, logs)
 
 
-def _judge(run: _Run) -> dict[str, int]:
-    """Compares the end with the calm run's, and reads the logs; how many events they hold."""
-    counts = {}
-    for name in run.grounds.names:
-        with SqliteStore.to_read(run.folder / name / "store.sqlite") as store:
-            counts[name] = store.version
-            if name == COORDINATOR:
-                run.flaws += flaws([decode(entry) for entry in store.read()], run.grounds)
-    if run.digest not in ("", run.grounds.digest):
-        run.flaws.append(f"it ended with the digest {run.digest}, not {run.grounds.digest}")
-    return counts
+def _read(run: _Run) -> tuple[dict[str, int], tuple[RoundCommitted, ...]]:
+    """The numbers of events and the commits; compares the end with the calm run's."""
+    counts: dict[str, int] = {}
+    events: list[CoordinatorEvent] = []
+    try:
+        for name in run.grounds.names:
+            with SqliteStore.to_read(run.folder / name / "store.sqlite") as store:
+                counts[name] = store.version
+                if name == COORDINATOR:
+                    events = [decode(entry) for entry in store.read()]
+    except FedplatError as error:
+        run.flaws.append(str(error))
+    if not run.flaws:
+        run.flaws += flaws(events, run.grounds)
+        if run.digest not in ("", run.grounds.digest):
+            run.flaws.append(f"it ended with the digest {run.digest}, not {run.grounds.digest}")
+    return counts, tuple(event for event in events if isinstance(event, RoundCommitted))
 
 
 def flaws(events: Sequence[CoordinatorEvent], ground: Grounds) -> Iterator[str]:

@@ -84,13 +84,19 @@ def every_boundary(events: Mapping[str, int]) -> list[Point]:
 
 
 def anywhere(count: int, daemons: Sequence[str], length_s: float, seed: int) -> list[Point]:
-    """Random moments of a run that takes `length_s`, of any process; some twice in one run."""
+    """Random moments of a run that takes `length_s`, of any process; some with a second kill.
+
+    One training process is not killed twice: that its task has failed is then the right answer.
+    """
     victims = [*daemons, *(TRAINING + name for name in daemons if name != COORDINATOR)]
     drawn = rng.numpy_generator(seed, "kill -9")
-    return [
-        tuple(
+    points: list[Point] = []
+    while len(points) < count:
+        point = tuple(
             Kill(victims[drawn.integers(len(victims))], "time", drawn.uniform(0.0, length_s))
             for _ in range(1 + (drawn.random() < TWICE))
         )
-        for _ in range(count)
-    ]
+        training = [one.process for one in point if one.of_training]
+        if len(set(training)) == len(training):
+            points.append(point)
+    return points

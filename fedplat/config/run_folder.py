@@ -55,10 +55,16 @@ class RunFolder:
 
 
 def is_free(path: Path) -> bool:
-    """Whether a run can begin there: nothing is in the folder but a daemon's claim on it."""
+    """Whether a run can begin there.
+
+    Nothing is in the folder but a daemon's claim on it, and what a process that was killed while
+    it made a run's folder has left: the scenario is its last file.
+    """
     if not path.is_dir():
         return not path.exists()
-    return all(one.name == claim.NAME for one in path.iterdir())
+    folder = RunFolder(path)
+    begun = {claim.NAME, folder.environment.name, folder.settings.name, _part(folder.scenario).name}
+    return all(one.name in begun for one in path.iterdir())
 
 
 def create(
@@ -77,7 +83,9 @@ def create(
         path.mkdir(parents=True, exist_ok=True)
         folder.environment.write_text(json.dumps(asdict(environment), indent=1) + "\n")
         folder.settings.write_text(json.dumps(dict(settings), indent=1) + "\n")
-        folder.scenario.write_text(scenario.to_toml(), encoding="utf-8")
+        part = _part(folder.scenario)
+        part.write_text(scenario.to_toml(), encoding="utf-8")
+        part.replace(folder.scenario)
     except OSError as error:
         reason = f"can not be written ({error.strerror}); choose another folder with --run"
         raise StorageError(where=str(path), reason=reason) from error
@@ -143,6 +151,10 @@ def unused(runs: Path, name: str) -> Path:
     while (path := runs / f"{safe}-{number:03d}").exists():
         number += 1
     return path
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(path.name + ".part")
 
 
 def write_model(path: Path, params: Params) -> None:
