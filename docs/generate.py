@@ -101,6 +101,7 @@ def daemons_page() -> str:
         ClientDeployment,
         CoordinatorDeployment,
         DiscloseConfig,
+        SourceConfig,
         TlsConfig,
     )
 
@@ -110,6 +111,7 @@ def daemons_page() -> str:
     for title, prefix, model in (
         ("The coordinator", "", CoordinatorDeployment),
         ("A client", "", ClientDeployment),
+        ("`[data]`, in a client's", "data", SourceConfig),
         ("`[disclose]`, in a client's", "disclose", DiscloseConfig),
         ("`[tls]`, in both", "tls", TlsConfig),
     ):

@@ -16,6 +16,7 @@ from typing import Any
 
 from fedplat import __version__
 from fedplat.config import scenario as scenarios
+from fedplat.config.build import Own
 from fedplat.config.deployment import ClientDeployment
 from fedplat.config.scenario import Scenario
 from fedplat.engine.client import Client
@@ -170,25 +171,45 @@ class _Daemon:
         if self.loading is None:
             scenario = scenarios.parse(tomllib.loads(welcome.scenario), "the scenario")
             self._check_files(scenario)
+            own = self._own(scenario)
             self.ledger.after("federation", name=scenario.name, scenario=scenario.digest())
-            self.loading = self._begin(self._load(scenario))
+            self.loading = self._begin(self._load(scenario, own))
             self._do(self.machine.resume(self._now()))
         elif self.machine.answer is not None:
             self._do(self.machine.resume(self._now()))  # what was said may have been lost
 
-    async def _load(self, scenario: Scenario) -> None:
+    async def _load(self, scenario: Scenario, own: Own | None) -> None:
         """Has the training process made ready, so that the first offer does not wait for it."""
         try:
-            tensors = await self.trainer.load(scenario)
+            tensors = await self.trainer.load(scenario, own)
             self.ledger.after("tensors", tensors=tensors)
         except TrainingError as error:  # the next task starts it again, and declines if it must
             self.tell({"event": "failed", "why": str(error)})
+
+    def _own(self, scenario: Scenario) -> Own | None:
+        """The client's own data, if the scenario wants such.
+
+        Raises: ConfigError, if it does and the client's file names none, or it does not.
+        """
+        mine = self.deployment.data
+        if scenario.brings_own_data and mine is None:
+            reason = 'the scenario leaves the data to the clients (data.name = "site"), and this '
+            reason += 'client\'s file names none: add [data] with name = "npz", path = "…"'
+            raise ConfigError(where=str(self.deployment.folder), reason=reason)
+        if mine is not None and not scenario.brings_own_data:
+            reason = "this client's file names data of its own, but the scenario deals out "
+            reason += (
+                f"{scenario.data.name!r}: remove [data], or join a federation that asks for it"
+            )
+            raise ConfigError(where=str(self.deployment.folder), reason=reason)
+        return None if mine is None else Own(self.name, mine.part)
 
     def _check_files(self, scenario: Scenario) -> None:
         """Raises: ConfigError, if a coordinator names files here and this client's owner has not
         allowed it.
         """
         files = {} if self.deployment.local_files else scenario.files()
+        files = {key: path for key, path in files.items() if not key.startswith("data.test.")}
         if files:
             named = ", ".join(f"{key} = {path}" for key, path in files.items())
             reason = f"the coordinator's scenario names files of this machine: {named}; they are "

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from fedplat.config import scenario as scenarios
-from fedplat.config.build import build
+from fedplat.config.build import Own, build
 from fedplat.errors import FedplatError
 from fedplat.learning import numerics
 from fedplat.runtime.client_work import ClientTask, ClientWork, Done, Outcome
@@ -26,13 +26,18 @@ def answer(lines: TextIO, folder: Path) -> None:
     if not (line := lines.readline()):
         return  # there is nothing to train after all
     try:
-        work = build(scenarios.parse(json.loads(line)["scenario"])).work
+        work = _work(json.loads(line))
     except FedplatError as error:
         _say(lines, _told(error))
         return
     _say(lines, {"ready": True, "tensors": _tensors(work)})
     while line := lines.readline():
         _say(lines, _answer(work, json.loads(line), folder))
+
+
+def _work(order: Mapping[str, Any]) -> ClientWork:
+    own = None if order["own"] is None else Own(**order["own"])
+    return build(scenarios.parse(order["scenario"]), own).work
 
 
 def _say(lines: TextIO, answer: Mapping[str, Any]) -> None:

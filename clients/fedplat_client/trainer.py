@@ -8,12 +8,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from fedplat import errors
+from fedplat.config.build import Own
 from fedplat.config.scenario import Scenario
 from fedplat.errors import ConfigError, DivergenceError, TrainingError
 from fedplat.runtime.client_work import ClientTask, Done, Failed, Outcome
@@ -43,6 +44,7 @@ class Trainer:
     def __init__(self, folder: Path, limits: Limits) -> None:
         self._folder, self._limits = folder, limits
         self._scenario: Scenario | None = None
+        self._own: Own | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._ready = False
         self._tensors: list[str] = []
@@ -74,13 +76,13 @@ class Trainer:
         self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=MAX_LINE_BYTES)
         self._write({"memory_mb": self._limits.memory_mb})
 
-    async def load(self, scenario: Scenario) -> list[str]:
+    async def load(self, scenario: Scenario, own: Own | None = None) -> list[str]:
         """Has the process make the scenario's parts; one that is started later makes them too.
 
         Returns: the tensors that an update is made of, in words.
         Raises: ConfigError, if it can not; TrainingError, if it dies.
         """
-        self._scenario = scenario
+        self._scenario, self._own = scenario, own
         await self._start()
         return self._tensors
 
@@ -92,7 +94,7 @@ class Trainer:
                 return
             if await self._answer(START_S, "start") is None:
                 raise self._death("start")
-            answer = await self._ask({"scenario": _table(self._scenario)}, START_S, "start")
+            answer = await self._ask(_order(self._scenario, self._own), START_S, "start")
             if answer is None:
                 raise self._death("start")
             if "error" in answer:
@@ -187,5 +189,8 @@ class Trainer:
         return Done(metrics, payload, update, float(answer["weight"]), state)
 
 
-def _table(scenario: Scenario) -> dict[str, Any]:
-    return dict(scenario.model_dump(mode="json"))
+def _order(scenario: Scenario, own: Own | None) -> dict[str, Any]:
+    return {
+        "scenario": scenario.model_dump(mode="json"),
+        "own": None if own is None else asdict(own),
+    }

@@ -23,8 +23,8 @@ from fedplat.types import client_id
 from fedplat_server.authority import Authority
 
 COORDINATOR = "coordinator"
-HEAD = """# Written by `fedplat up`, anew each time.  Every daemon of this federation is yours, so a client's
-# file allows what a scenario may need (`local_files`, `disclose`); by hand, leave both out.
+HEAD = """# Written by `fedplat up`, anew each time.  Every daemon of this federation is yours, so a
+# client's file allows what a scenario may need (`local_files`, `disclose`): not so by hand.
 """
 ANY_PORT = "127.0.0.1:0"
 HOSTS = ("localhost", "127.0.0.1", "::1")
@@ -99,6 +99,10 @@ def prepare(local: Local, scenario: Scenario) -> None:
     Raises: ConfigError, if something else is in it; StorageError, if it can not be written.
     """
     path = local.path
+    if scenario.brings_own_data:
+        reason = "each client's file must name its data, and `up` does not know them; write the "
+        reason += "files by hand: `fedplat server start`, `fedplat client start`"
+        raise ConfigError(where='data.name = "site"', reason=reason)
     if path.exists() and not path.is_dir():
         raise ConfigError(where=str(path), reason="is a file; give another --run")
     if path.exists() and any(path.iterdir()):

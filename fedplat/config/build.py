@@ -1,5 +1,6 @@
 """Makes the parts of a federation from its scenario, and refuses what can not work."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -38,17 +39,20 @@ class Parts:
     warnings: tuple[str, ...]
 
 
-def build(scenario: Scenario) -> Parts:
-    """Raises: ConfigError or DataError, with the key, the reason and what works."""
-    loaded = data.load(scenario.data.name, seed=scenario.seed, **scenario.data.options)
-    shards = data.shards(
-        loaded.train,
-        scenario.partition,
-        num_clients=scenario.clients.count,
-        seed=scenario.seed,
-        validation=scenario.data.client_validation,
-        test=scenario.data.client_test,
-    )
+@dataclass(frozen=True)
+class Own:
+    """A client's own data: the source that its file names."""
+
+    client: ClientId
+    source: Mapping[str, Any]
+
+
+def build(scenario: Scenario, own: Own | None = None) -> Parts:
+    """The parts as the coordinator or a simulation needs them, or a client with its `own` data.
+
+    Raises: ConfigError or DataError, with the key, the reason and what works.
+    """
+    loaded, shards = _data(scenario, own)
     algorithm = algorithms.build(scenario.algorithm)
     learner = _learner(scenario, loaded.train)
     cargo = Cargo(algorithm, codecs.build(scenario.codec), learner.initial())
@@ -60,7 +64,7 @@ def build(scenario: Scenario) -> Parts:
         shards,
         scenario.training,
         scenario.seed,
-        central=loaded.test if is_open else None,
+        central=loaded.test if is_open and len(loaded.test) else None,
         surveyed=SURVEYED if is_open else ("validation",),
     )
     return Parts(
@@ -72,6 +76,52 @@ def build(scenario: Scenario) -> Parts:
         shards=shards,
         warnings=tuple(_warnings(scenario, algorithm)),
     )
+
+
+def _data(scenario: Scenario, own: Own | None) -> tuple[data.Loaded, data.PartitionedShards]:
+    """What the coordinator's own test set is, and what the clients hold."""
+    count, seed, config = scenario.clients.count, scenario.seed, scenario.data
+    if not scenario.brings_own_data:
+        if own is not None:
+            reason = f"this client has data of its own, the scenario deals out {config.name!r}"
+            instead = 'this client\'s file without [data], or a scenario with data.name = "site"'
+            raise CompositionError(where="data", reason=reason, instead=instead)
+        loaded = data.load(config.name, seed=seed, **config.options)
+        return loaded, data.shards(
+            loaded.train,
+            scenario.partition,
+            num_clients=count,
+            seed=seed,
+            validation=config.client_validation,
+            test=config.client_test,
+        )
+    _refuse_to_deal(scenario)
+    site = data.described(config.options)
+    mine = None if own is None else data.own(site, own.source, seed=seed)
+    shards = data.sole_shard(
+        mine,
+        site,
+        None if own is None else own.client,
+        num_clients=count,
+        seed=seed,
+        validation=config.client_validation,
+        test=config.client_test,
+    )
+    return data.central(site, seed=seed) if own is None else site.load(seed), shards
+
+
+def _refuse_to_deal(scenario: Scenario) -> None:
+    """Raises: CompositionError, if a scenario without data splits or weighs them."""
+    reason = "the clients bring their own data, which nobody else knows"
+    if scenario.partition != {"name": "iid"}:
+        instead = "the scenario without `partition`"
+        raise CompositionError(where="partition", reason=reason, instead=instead)
+    if scenario.clients.sampler["name"] == "weighted":
+        instead = 'clients.sampler = "uniform"'
+        raise CompositionError(where="clients.sampler", reason=reason, instead=instead)
+    if scenario.evaluation.baselines:
+        instead = "the scenario without `evaluation.baselines`"
+        raise CompositionError(where="evaluation.baselines", reason=reason, instead=instead)
 
 
 def _learner(scenario: Scenario, train: Dataset) -> Learner:

@@ -41,6 +41,28 @@ class DiscloseConfig(_Frozen):
     """Whether the text of an error may leave; it can quote data.  Its type always may."""
 
 
+class SourceConfig(BaseModel):
+    """A client's own data; the other keys go to the source, and paths are relative to the file."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="allow", allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    name: str
+    """The source: a key of `fedplat.data.source.BY_NAME`, `npz` or `csv` for example."""
+    path: Path | None = None
+    """Where the data are, if the source reads a file or a folder."""
+    test_path: Path | None = None
+    """A second file, if the source takes one."""
+
+    @property
+    def part(self) -> dict[str, Any]:
+        """The source as a scenario would write it."""
+        paths = {"path": self.path, "test_path": self.test_path}
+        given = {key: str(path) for key, path in paths.items() if path is not None}
+        return {"name": self.name, **(self.model_extra or {}), **given}
+
+
 class CoordinatorDeployment(_Frozen):
     """`server/coordinator.toml`: how a coordinator runs."""
 
@@ -87,6 +109,8 @@ class ClientDeployment(_Frozen):
     """The client's name where there is no certificate to name it."""
     local_files: bool = False
     """Whether a scenario may name files of this machine: data, and code that is run."""
+    data: SourceConfig | None = None
+    """The client's own data, where the scenario's are of `name = "site"`: its shard, whole."""
     disclose: DiscloseConfig = DiscloseConfig()
     """What may leave."""
     memory_mb: int | None = Field(default=None, ge=64)

@@ -26,7 +26,10 @@ from fedplat.errors import ConfigError
 from fedplat.learning.optimizers import check_settings
 from fedplat.types import TrainSettings
 
-PATHS = ("app", "data.path", "data.test_path", "clients.sampler.trace")
+PATHS = (
+    "app", "data.path", "data.test_path", "data.test.path", "data.test.test_path",
+    "clients.sampler.trace",
+)  # fmt: skip
 
 
 def _part(value: Any) -> Any:
@@ -177,6 +180,11 @@ class Scenario(_Frozen):
     @property
     def per_round(self) -> int:
         return self.clients.per_round or self.clients.count
+
+    @property
+    def brings_own_data(self) -> bool:
+        """Whether each client brings data of its own, which no file of the scenario holds."""
+        return self.data.name == "site"
 
     def to_toml(self) -> str:
         """The resolved scenario, every default written out."""

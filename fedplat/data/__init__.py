@@ -10,9 +10,21 @@
 """
 
 from fedplat.data.loaded import Loaded
+from fedplat.data.own import central, described, own, sole_shard
 from fedplat.data.partitioned import PartitionedShards
 from fedplat.data.source.opening import load
 from fedplat.data.splitting import shards
 from fedplat.data.summary import SplitSummary, describe
 
-__all__ = ["Loaded", "PartitionedShards", "SplitSummary", "describe", "load", "shards"]
+__all__ = [
+    "Loaded",
+    "PartitionedShards",
+    "SplitSummary",
+    "central",
+    "describe",
+    "described",
+    "load",
+    "own",
+    "shards",
+    "sole_shard",
+]

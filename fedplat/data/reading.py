@@ -35,6 +35,7 @@ class Reading:
 
     `classes` empty: the distinct labels of the training samples are the classes, in order.
     `indexed`: a label is a position in `classes`; otherwise it is one of the classes' names.
+    `test_fraction`: what is held out for the test set; 0: nothing, for a client's own data.
     `normalize`: a mean and a standard deviation for all inputs, applied after scaling to [0, 1].
     """
 
@@ -45,7 +46,7 @@ class Reading:
     test_fraction: float | None = None
 
     def __post_init__(self) -> None:
-        if self.test_fraction is not None:
+        if self.test_fraction is not None and self.test_fraction != 0:
             check.positive(test_fraction=self.test_fraction)
             check.fraction(test_fraction=self.test_fraction)
         if self.normalize is not None:
@@ -60,7 +61,7 @@ class Reading:
         Raises: DataError, if the samples are empty, do not fit one another, are not finite, or have
         labels outside the classes.  ConfigError, if `test_fraction` is missing or superfluous.
         """
-        if test is not None and self.test_fraction is not None:
+        if test is not None and self.test_fraction:
             reason = "the data has a test set of its own; remove this option"
             raise ConfigError(where="data.test_fraction", reason=reason)
         if test is None and self.test_fraction is None:
@@ -81,7 +82,9 @@ class Reading:
             )
             for part, group in zip(parts, groups, strict=True)
         ]
-        if self.test_fraction is not None:
+        if self.test_fraction == 0 and test is None:
+            return datasets[0], datasets[0].take(torch.arange(0))
+        if self.test_fraction:
             return hold_out(datasets[0], self.test_fraction, seed, train.where)
         return datasets[0], datasets[1]
 
@@ -212,9 +215,11 @@ def _named(labels: NDArray[np.generic], classes: Sequence[str], where: str) -> T
 
 
 def _group_numbers(parts: Sequence[Samples]) -> list[Tensor | None]:
-    named = [part.groups for part in parts]
-    if any(groups is None for groups in named):
+    """The owners of each part as numbers; a test set need not name any."""
+    named = [part.groups for part in parts if part.groups is not None]
+    if not named:
         return [None] * len(parts)
     everything = np.concatenate([np.asarray(groups) for groups in named])
     numbers = torch.from_numpy(np.unique(everything, return_inverse=True)[1].astype(np.int64))
-    return list(torch.split(numbers, [len(part.inputs) for part in parts]))
+    pieces = iter(torch.split(numbers, [len(groups) for groups in named]))
+    return [None if part.groups is None else next(pieces) for part in parts]

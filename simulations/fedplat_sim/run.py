@@ -16,7 +16,7 @@ from fedplat.engine.commands import Finish
 from fedplat.engine.coordinator import Coordinator
 from fedplat.engine.events import CoordinatorEvent, UpdateReceived
 from fedplat.engine.journal import decode, encode
-from fedplat.errors import InterruptedRunError
+from fedplat.errors import ConfigError, InterruptedRunError
 from fedplat.learning import numerics
 from fedplat.params import Params
 from fedplat.parts import unknown
@@ -82,6 +82,7 @@ def run(
     InterruptedRunError after Ctrl-C, once what was in progress is safe on disk.
     """
     numerics.configure()  # before the environment is written down
+    _refuse_own_data(scenario)
     parts = parts or build(scenario)  # before a folder is made for what can not run
     opened: list[Stores] = []
     with ExitStack() as stack:
@@ -109,6 +110,15 @@ def run_on(
         executor = executor or _executor(parts, options, lambda: stores)
         stack.callback(executor.close)
         return _Run(parts, stores, executor, options, run_folder, started, stack).go(subscribers)
+
+
+def _refuse_own_data(scenario: Scenario) -> None:
+    """Raises: ConfigError, if nobody but the clients has the data."""
+    if scenario.brings_own_data:
+        reason = "each client brings its own data, and a simulation has none of them; what works: "
+        reason += "`fedplat server start` and a `fedplat client start` where the data are, or a "
+        reason += 'source with a `group` column and partition = "natural_id"'
+        raise ConfigError(where='data.name = "site"', reason=reason)
 
 
 def _executor(parts: Parts, options: Options, stores: Callable[[], Stores]) -> Executor:

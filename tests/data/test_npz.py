@@ -123,3 +123,11 @@ def test_a_test_label_that_training_never_saw_is_refused(tmp_path):
     path = npz(tmp_path, x_train=POINTS, y_train=LABELS, x_test=POINTS, y_test=LABELS + 1)
     with pytest.raises(DataError, match="label '2' is none of the 2 classes"):
         data.load("npz", seed=1, path=path)
+
+
+def test_a_test_set_of_its_own_need_not_name_owners(tmp_path):
+    path = tmp_path / "owned.npz"
+    x, y = np.zeros((4, 2)), np.array([0, 1, 0, 1])
+    np.savez(path, x_train=x, y_train=y, who=np.array([5, 9, 5, 7]), x_test=x, y_test=y)
+    loaded = data.load("npz", seed=1, path=str(path), group="who")
+    assert loaded.train.groups.tolist() == [0, 2, 0, 1] and loaded.test.groups is None

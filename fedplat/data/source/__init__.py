@@ -12,6 +12,7 @@ from fedplat.data.source.hub import Hub
 from fedplat.data.source.idx import FashionMnist, Idx, Mnist
 from fedplat.data.source.image_folder import ImageFolder
 from fedplat.data.source.npz import Npz
+from fedplat.data.source.site import Site
 from fedplat.data.source.table import Csv, Parquet
 
 
@@ -32,6 +33,7 @@ BY_NAME: Mapping[str, type[Source]] = {
     "parquet": Parquet,
     "image_folder": ImageFolder,
     "hf": Hub,
+    "site": Site,
 }
 
 __all__ = ["BY_NAME", "Source"]

@@ -5,6 +5,7 @@ from typing import Any
 from fedplat.data.loaded import Loaded
 from fedplat.data.parts import construct
 from fedplat.data.source import BY_NAME
+from fedplat.errors import ConfigError
 
 
 def load(name: str, *, seed: int, **options: Any) -> Loaded:
@@ -21,4 +22,7 @@ def load(name: str, *, seed: int, **options: Any) -> Loaded:
     kind, colon, rest = name.partition(":")
     if colon and kind == "hf":
         name, options = kind, {"dataset": rest, **options}
-    return construct(BY_NAME, name, options, where="data").load(seed)
+    source = construct(BY_NAME, name, options, where="data")
+    if getattr(source, "test_fraction", None) == 0:
+        raise ConfigError(where=f"data ({name})", reason="test_fraction must be > 0, got 0")
+    return source.load(seed)
