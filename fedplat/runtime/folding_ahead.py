@@ -4,10 +4,14 @@ What is folded ahead is a hint.  The round's accepted set decides; if it begins 
 already, the rest is added, else the fold starts again.  Either way the bits are those of `fold`.
 """
 
+import mmap
 from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from fedplat.params import Vector, aligned
@@ -28,7 +32,9 @@ class FoldingAhead:
     def __init__(self, rule: ColumnRule[Any], dim: int) -> None:
         self._rule, self._dim = rule, dim
         self._starts = range(0, max(dim, 1), BLOCK)
-        self._states = [rule.init(min(BLOCK, dim - start)) for start in self._starts]
+        widths = [min(BLOCK, dim - start) for start in self._starts]
+        begun = {width: rule.init(width) for width in set(widths)}
+        self._states = [_mapped(begun[width]) for width in widths]
         self._waiting: list[Columns] = []
         self.rows: list[Row] = []
         self._folded = 0
@@ -50,8 +56,7 @@ class FoldingAhead:
     def finish(self) -> Vector:
         """The aggregate.
 
-        Each block's state is let go as soon as its part is made, the last first: an allocator can
-        give memory back to the system from its end only.
+        Each block's state is let go as soon as its part is made.
         """
         self._fold()
         aggregate = aligned(self._dim)
@@ -72,3 +77,29 @@ class FoldingAhead:
                 columns = [one.columns(start, stop) for one in updates[some]]
                 add = self._rule.add_many if large else partial(added, self._rule)
                 self._states[index] = add(self._states[index], columns, weights[some])
+
+
+def _mapped(state: Any) -> Any:
+    """A copy of a block's first state, its tensors in mappings of their own.
+
+    They live long, among much that comes and goes: an allocator may keep what they took for ever, a
+    mapping is given back to the system with its last tensor.
+    """
+    if not is_dataclass(state) or isinstance(state, type):
+        return deepcopy(state)
+    values = {one.name: getattr(state, one.name) for one in fields(state)}
+    return replace(state, **{name: _copied(value) for name, value in values.items()})
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Tensor) and value.nbytes:
+        return _in_a_mapping(value)
+    return deepcopy(value)
+
+
+def _in_a_mapping(tensor: Tensor) -> Tensor:
+    mapping = mmap.mmap(-1, tensor.nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        mapping.madvise(mmap.MADV_HUGEPAGE)
+    copy = torch.frombuffer(mapping, dtype=tensor.dtype).view(tensor.shape)
+    return copy.copy_(tensor)

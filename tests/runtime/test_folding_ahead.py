@@ -1,5 +1,9 @@
 """Folding ahead gives the bits of the fold, whatever was folded ahead; or starts again."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from hypothesis import given
@@ -44,3 +48,41 @@ def test_an_update_of_another_length_is_refused():
     ahead = FoldingAhead(Mean(), 4)
     with pytest.raises(ValueError, match="one length"):
         ahead.add([(client_id(0), Digest("0"), 1.0)], [InMemory(torch.zeros(5))])
+
+
+MEASURE = """
+import sys
+from pathlib import Path
+import torch
+from fedplat.aggregators.mean import Mean
+from fedplat.runtime.folding import BLOCK, InMemory
+from fedplat.runtime.folding_ahead import FoldingAhead
+from fedplat.types import Digest, client_id
+
+blocks = 24
+
+def anonymous_mb():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) >> 10 for line in lines if line.startswith("RssAnon"))
+
+for _ in range(3):  # an allocator that has seen blocks come and go keeps the later ones
+    rubbish = [torch.zeros(BLOCK, dtype=torch.float64) for _ in range(8)]
+    del rubbish
+update = InMemory(torch.ones(blocks * BLOCK))
+before = anonymous_mb()
+ahead = FoldingAhead(Mean(), blocks * BLOCK)
+ahead.add([(client_id(0), Digest("0"), 1.0)], [update])
+ahead._fold()
+during = anonymous_mb()
+pinned = torch.zeros(BLOCK // 4)  # what comes later must not hold the sums back
+mean = ahead.finish()
+print(during - before, anonymous_mb() - before)
+"""
+
+
+def test_the_sums_are_given_back_to_the_system_once_the_result_is_made():
+    command = [sys.executable, "-c", MEASURE]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
+    during, after = map(int, done.stdout.split())
+    assert during >= 48  # 24 blocks of 2 MB
+    assert 24 <= after <= 36  # the result, and little else
