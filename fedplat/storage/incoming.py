@@ -157,7 +157,9 @@ class Incoming:
         if missing := max(0, taken + size_bytes - self._quota):
             reason = f"a blob needs {size_bytes} bytes; {taken} of the quota's {self._quota} are "
             reason += f"taken: {missing} are missing; it can come once a round has been committed"
-            raise StorageError(where=str(self._folder), reason=f"{reason}, or raise `spool_quota_gb`")
+            raise StorageError(
+                where=str(self._folder), reason=f"{reason}, or raise `spool_quota_gb`"
+            )
 
     def _check_room(self, needed: int) -> None:
         due = sum(one.size_bytes - one.offset for one in self._open.values() if one is not None)
