@@ -49,7 +49,7 @@ class SqliteStore:
                 self._look_over()
                 if not read_only:
                     self._database.executescript(f"BEGIN EXCLUSIVE; {SCHEMA} COMMIT;")
-                self._version()
+                self._length = self._counted()
         except StorageError:
             self._database.close()
             raise
@@ -78,17 +78,18 @@ class SqliteStore:
 
     @property
     def version(self) -> int:
-        with self._lock, self._told():
-            return self._version()
+        return self._length  # the file is locked: nobody else makes it longer
 
     def append(self, events: Sequence[bytes], expected_version: int) -> int:
-        with self._transaction(sum(map(len, events))):
-            version = self._version()
-            if version != expected_version:
-                raise version_conflict(str(self._path), version, expected_version)
-            rows = enumerate(events, start=version)
-            self._database.executemany("INSERT INTO events VALUES (?, ?)", rows)
-        return version + len(events)
+        with self._lock:
+            version = self._length
+            with self._transaction(sum(map(len, events))):
+                if version != expected_version:
+                    raise version_conflict(str(self._path), version, expected_version)
+                rows = enumerate(events, start=version)
+                self._database.executemany("INSERT INTO events VALUES (?, ?)", rows)
+            self._length = version + len(events)
+            return self._length
 
     def read(self, from_version: int = 0) -> Iterator[bytes]:
         version = self.version
@@ -104,7 +105,8 @@ class SqliteStore:
             for (event,) in page:
                 yield event
 
-    def _version(self) -> int:
+    def _counted(self) -> int:
+        """Raises: StorageError, if one is missing."""
         query = "SELECT count(*), coalesce(max(version) + 1, 0) FROM events"
         count, version = self._database.execute(query).fetchone()
         if count != version:

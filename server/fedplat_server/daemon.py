@@ -40,10 +40,12 @@ from fedplat_server.admin import AdminService
 from fedplat_server.coordination import Coordination, Terms
 from fedplat_server.engine_thread import EngineThread
 from fedplat_server.operations import Operations
+from fedplat_server.process import allow_open_files, give_memory_back
 
 EXECUTOR = {"executor": "daemons", "numerics": "step"}
 MOST_CALLS = 4096  # sessions and polls at a time
-WAITING_TRANSFERS = 56  # transfers that may hold a thread while they wait for a slot
+WAITING_TRANSFERS = 248  # may hold a thread while they wait; those beyond are told to come again
+SPARE_THREADS = 16  # tell them
 LINGER_S = 10.0  # how long the clients have to hear the end
 RETRY_S = 2.0
 
@@ -85,6 +87,8 @@ def serve(
     InterruptedRunError, if it was stopped: started again, it goes on.
     """
     numerics.configure()
+    give_memory_back()
+    allow_open_files()
     overrides = {} if deployment.clients is None else {"clients.count": deployment.clients}
     parts = build(scenarios.load(deployment.scenario, overrides))
     with ExitStack() as stack:
@@ -104,7 +108,8 @@ class _Daemon:
         self.deployment, self.parts, self.stack = deployment, parts, stack
         self.folder = _folder(deployment.run, parts)
         self.store = stack.enter_context(SqliteStore(self.folder.store))
-        self.blobs = FileBlobs(self.folder.blobs)
+        freeing = stack.enter_context(ThreadPoolExecutor(1, "fedplat-free"))
+        self.blobs = FileBlobs(self.folder.blobs, freeing.submit)
         quota_gb = deployment.spool_quota_gb
         self.incoming = Incoming(
             self.blobs, self.folder.blobs / "incoming",
@@ -157,14 +162,15 @@ class _Daemon:
         plain = self.deployment.tls is None
         sessions = SessionService(work, plain=plain, idle_timeout_s=self.deployment.idle_timeout_s)
         service = BlobService(
-            self.incoming, self.blobs.get, work.permit, Slots(self.deployment.transfers),
+            self.incoming, self.blobs.get, work.permit,
+            Slots(self.deployment.transfers, WAITING_TRANSFERS),
             plain=plain,
             upload_limit_bytes=self.parts.work.cargo.update_limit_bytes,
             idle_timeout_s=self.deployment.idle_timeout_s,
             between=work.changes.between, sent=work.transport.sent,
             holding=self.blobs.in_use.holding,
         )  # fmt: skip
-        threads = self.deployment.transfers + WAITING_TRANSFERS
+        threads = self.deployment.transfers + WAITING_TRANSFERS + SPARE_THREADS
         data = grpc.server(
             ThreadPoolExecutor(threads, "fedplat-blobs"),
             options=SERVER_OPTIONS,

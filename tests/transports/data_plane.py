@@ -41,12 +41,14 @@ def until(condition, timeout_s=10.0):
 class Coordinator:
     """A server over a folder.  Made again over the same folder: a restart."""
 
-    def __init__(self, folder, permit=everybody, slots=4, free=None, quota=None, **limits):
+    def __init__(
+        self, folder, permit=everybody, slots=4, free=None, quota=None, most_waiting=None, **limits
+    ):
         self.blobs = FileBlobs(folder / "blobs")
         room = {} if free is None else {"free": free}
         self.incoming = Incoming(self.blobs, folder / "incoming", quota_bytes=quota, **room)
         self.folder = folder
-        self.slots = Slots(slots)
+        self.slots = Slots(slots, most_waiting)
         service = BlobService(
             self.incoming,
             self.blobs.get,

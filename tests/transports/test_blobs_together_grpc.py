@@ -11,6 +11,7 @@ from transports.data_plane import Coordinator, blob, first, until
 
 from fedplat.errors import (
     StorageError,
+    TransportError,
     UnauthenticatedError,
     UnknownClientError,
 )
@@ -271,3 +272,20 @@ def test_a_blob_is_not_collected_while_it_is_downloaded(tmp_path):
         assert sum(map(len, replies)) == len(content)
         until(lambda: not one.blobs.in_use.held())
         assert one.blobs.collect(frozenset()) == len(content)
+
+
+def test_a_client_beyond_those_that_may_wait_is_told_its_place_and_comes_again(tmp_path):
+    content, digest = blob(2 * FRAME_BYTES, 3)
+    other, later = blob(FRAME_BYTES, 4)
+    with Coordinator(tmp_path, slots=1, most_waiting=1) as one, one.client() as client:
+        with one.line("client-000001") as line, one.line("client-000002") as behind:
+            serving = line.begin(digest, content, FRAME_BYTES)
+            until(lambda: one.part(digest) == FRAME_BYTES)
+            waiting = behind.begin(later, other, 0)
+            until(lambda: len(one.slots._waiting) == 1)
+            with pytest.raises(TransportError, match="1 transfers wait before this one"):
+                client.put(*reversed(blob(9, 5)))
+            serving.cancel()
+            waiting.cancel()
+        until(lambda: not one.slots._waiting)
+        assert client.put(*reversed(blob(9, 5))) == 9

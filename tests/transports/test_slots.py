@@ -109,3 +109,15 @@ def test_never_more_than_the_slots_are_served_whatever_the_threads_do():
     assert 1 < most <= 3
     assert not slots._waiting
     assert not slots._served
+
+
+def test_who_comes_to_a_full_queue_is_told_how_long_it_is_and_may_come_again():
+    slots = Slots(1, most_waiting=2)
+    served = slots.take()
+    assert served.wait(0) == 0
+    waiting = slots.take(), slots.take()
+    with pytest.raises(TransportError, match="2 transfers wait before this one") as refused:
+        slots.take()
+    assert refused.value.retryable
+    waiting[0].leave()
+    assert slots.take().wait(0) == 2

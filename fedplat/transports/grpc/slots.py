@@ -10,21 +10,28 @@ class Slots:
     """Hands out `count` slots, first come first served.  Safe to use from several threads.
 
     Of the tickets with the same key one is served at a time; the others let those behind them pass
-    until it is their turn.
+    until it is their turn.  At most `most_waiting` wait.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, most_waiting: int | None = None) -> None:
         if count < 1:
             raise ValueError(f"count must be >= 1, got {count}")
-        self._count = count
+        self._count, self._most_waiting = count, most_waiting
         self._waiting: list[Ticket] = []
         self._served: list[Ticket] = []
         self._changed = Condition()
 
     def take(self, key: Hashable = None) -> "Ticket":
-        """A place in the queue; who takes it must release it.  Tickets without a key are unlike."""
+        """A place in the queue; who takes it must release it.  Tickets without a key are unlike.
+
+        Raises: TransportError, which says how long the queue is, if no more may wait.
+        """
         ticket = Ticket(self, key)
         with self._changed:
+            before = len(self._waiting)
+            if self._most_waiting is not None and before >= self._most_waiting:
+                reason = f"{before} transfers wait before this one, as many as may; come again"
+                raise TransportError(reason=reason)
             self._waiting.append(ticket)
         return ticket
 
