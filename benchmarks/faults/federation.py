@@ -89,8 +89,13 @@ class Ended:
 
 
 @contextmanager
-def grounds(scenario: Scenario, digest: str, hosts: int = 1) -> Iterator[Grounds]:
-    """Starts the nursery; ends it, and with it every process that is left."""
+def grounds(
+    scenario: Scenario, digest: str, hosts: int = 1, extra: Mapping[str, str] | None = None
+) -> Iterator[Grounds]:
+    """Starts the nursery; ends it, and with it every process that is left.
+
+    `extra` stands in the environment of all of them.
+    """
     with tempfile.TemporaryDirectory(prefix="kill9-") as name:
         made = Grounds(Path(name), scenario, digest)
         authority = Authority(made.folder / "keys")
@@ -106,6 +111,7 @@ def grounds(scenario: Scenario, digest: str, hosts: int = 1) -> Iterator[Grounds
             **os.environ,
             "FEDPLAT_LAUNCHER": str(launcher),
             "OMP_NUM_THREADS": "1",
+            **(extra or {}),
             "PYTHONPATH": os.pathsep.join(one for one in sys.path if one),
         }
         process = subprocess.Popen(
