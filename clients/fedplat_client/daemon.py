@@ -7,7 +7,7 @@ import asyncio
 import json
 import signal
 import tomllib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
@@ -108,7 +108,7 @@ class _Daemon:
         }
         self.driver = Driver(self.machine, self.store, performers)
         self.zero_s = monotonic()
-        limits = Limits(deployment.memory_mb, deployment.training_timeout_s)
+        limits = Limits(deployment.memory_mb, deployment.training_timeout_s, deployment.sandbox)
         self.trainer = Trainer(deployment.folder / "training", limits)
         self.loading: asyncio.Task[None] | None = None
         self.working: asyncio.Task[None] | None = None
@@ -183,6 +183,7 @@ class _Daemon:
         try:
             tensors = await self.trainer.load(scenario, own)
             self.ledger.after("tensors", tensors=tensors)
+            self.tell({"event": "sandbox", **_in_words(self.trainer.sandbox)})
         except TrainingError as error:  # the next task starts it again, and declines if it must
             self.tell({"event": "failed", "why": str(error)})
 
@@ -344,3 +345,10 @@ class _Daemon:
 
     def _now(self) -> float:
         return monotonic() - self.zero_s
+
+
+def _in_words(sandbox: Mapping[str, Any]) -> dict[str, str]:
+    """How the training process is shut in: `holds`, and what does not hold and why."""
+    missing = "; ".join(f"{name} ({why})" for name, why in sandbox["missing"].items())
+    holds = ", ".join(sandbox["holds"]) or "nothing: it can write files and reach the network"
+    return {"holds": holds, **({"missing": missing} if missing else {})}

@@ -19,10 +19,10 @@ from fedplat.types import ClientId, Digest, Metrics
 UPDATE, STATE = "update.bin", "state.bin"
 
 
-def answer(lines: TextIO, folder: Path) -> None:
-    """Says that it is warm; makes the scenario of the first line; answers every other line."""
+def answer(lines: TextIO, folder: Path, sandbox: Mapping[str, Any]) -> None:
+    """Says that it is warm and how it is shut in, makes the scenario, then does task after task."""
     numerics.configure()
-    _say(lines, {"warm": True})
+    _say(lines, {"warm": True, "sandbox": sandbox})
     if not (line := lines.readline()):
         return  # there is nothing to train after all
     try:

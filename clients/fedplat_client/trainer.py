@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fedplat import errors
 from fedplat.config.build import Own
@@ -25,12 +26,20 @@ MAX_LINE_BYTES = 16 << 20
 START_S = 600.0  # how long data and model may take to load
 
 
+Sandbox = Literal["required", "available", "off"]
+KEPT = ("PATH", "LD_LIBRARY_PATH", "LANG", "TZ", "VIRTUAL_ENV", "HF_HOME")
+KEPT_KINDS = (
+    "PYTHON", "LC_", "OMP_", "MKL_", "KMP_", "OPENBLAS_", "ATEN_", "ONEDNN_", "DNNL_", "CUDA_",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a training may take; None: as much as there is."""
 
     memory_mb: int | None = None
     timeout_s: float | None = None
+    sandbox: Sandbox = "available"
 
 
 class Trainer:
@@ -48,6 +57,7 @@ class Trainer:
         self._process: subprocess.Popen[bytes] | None = None
         self._ready = False
         self._tensors: list[str] = []
+        self.sandbox: Mapping[str, Any] = {}
         self._starting = asyncio.Lock()
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -70,11 +80,12 @@ class Trainer:
         command = [sys.executable, "-m", "fedplat_client.training", str(theirs.fileno())]
         self._room = Path(tempfile.mkdtemp(dir=self._folder))
         self._process = subprocess.Popen(  # noqa: S603  our own module
-            [*command, str(self._room)], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
-        )
+            [*command, str(self._room)], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
+            env=_environment(self._room),
+        )  # fmt: skip
         theirs.close()
         self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=MAX_LINE_BYTES)
-        self._write({"memory_mb": self._limits.memory_mb})
+        self._write({"memory_mb": self._limits.memory_mb, "sandbox": self._limits.sandbox})
 
     async def load(self, scenario: Scenario, own: Own | None = None) -> list[str]:
         """Has the process make the scenario's parts; one that is started later makes them too.
@@ -92,8 +103,12 @@ class Trainer:
             await self.warm()
             if self._ready or self._scenario is None:
                 return
-            if await self._answer(START_S, "start") is None:
+            warm = await self._answer(START_S, "start")
+            if warm is None:
                 raise self._death("start")
+            if "refused" in warm:
+                raise _unconfined(warm["refused"])
+            self.sandbox = warm["sandbox"]
             answer = await self._ask(_order(self._scenario, self._own), START_S, "start")
             if answer is None:
                 raise self._death("start")
@@ -187,6 +202,19 @@ class Trainer:
         state = (self._room / STATE).read_bytes()
         update = Digest(answer["update"]) if answer["update"] else None
         return Done(metrics, payload, update, float(answer["weight"]), state)
+
+
+def _environment(room: Path) -> dict[str, str]:
+    """What of the daemon's environment the process needs: no token, no address of anything."""
+    kept = {k: v for k, v in os.environ.items() if k in KEPT or k.startswith(KEPT_KINDS)}
+    return {**kept, "HOME": str(room), "TMPDIR": str(room), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def _unconfined(missing: Mapping[str, str]) -> ConfigError:
+    what = "; ".join(f"{name}: {why}" for name, why in missing.items())
+    reason = f"this machine can not shut the training process in ({what}); what works: Linux 5.13 "
+    reason += 'or newer, or `sandbox = "available"`, which trains without'
+    return ConfigError(where='sandbox = "required"', reason=reason)
 
 
 def _order(scenario: Scenario, own: Own | None) -> dict[str, Any]:

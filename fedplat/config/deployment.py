@@ -115,6 +115,9 @@ class ClientDeployment(_Frozen):
     """What may leave."""
     memory_mb: int | None = Field(default=None, ge=64)
     """How much memory training may take."""
+    sandbox: Literal["required", "available", "off"] = "available"
+    """Whether training is shut in: no network, no file written but its own; "available": as far
+    as this machine can, and said what does not hold; "required": or not at all."""
     training_timeout_s: float | None = Field(default=None, gt=0)
     """How long one training may take."""
     transport: Literal["stream", "poll"] = "stream"
