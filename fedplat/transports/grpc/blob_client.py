@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
+from threading import Event
 from typing import Any
 
 import grpc
@@ -82,6 +83,7 @@ class BlobClient:
 
     def _upload(self, upload: "_Uploading") -> None:
         replies = self._put(upload.frames(), metadata=self._metadata)
+        replies.add_done_callback(lambda _: upload.end())
         try:
             for reply in replies:
                 match decode_reply(reply):
@@ -89,6 +91,7 @@ class BlobClient:
                         self._queued(position)
                     case Go(offset):
                         upload.go(offset)
+                        upload.over.wait()  # who waits for a reply is woken by every frame
                     case Stored():
                         return
         except grpc.RpcError as error:
@@ -217,7 +220,8 @@ def _copy(earlier: memoryview, receiving: PartialBlob, stop: int) -> None:
 class _Uploading:
     """One attempt at an upload: its frames, which the channel takes in a thread of its own.
 
-    `offset` is where it began, None before it has; `sent` counts the bytes that were taken.
+    `offset` is where it began, None before it has; `sent` counts the bytes that were taken; `over`
+    is set once none can follow.
     """
 
     def __init__(self, digest: Digest, payload: memoryview) -> None:
@@ -225,6 +229,7 @@ class _Uploading:
         self.offset: int | None = None
         self.sent = 0
         self._begin: SimpleQueue[bool] = SimpleQueue()
+        self.over = Event()
 
     def frames(self) -> Iterator[bytes]:
         yield encode_request(Upload(self.digest, len(self._payload)))
@@ -234,6 +239,7 @@ class _Uploading:
             frame = bytes(self._payload[start : start + FRAME_BYTES])
             yield frame
             self.sent += len(frame)
+        self.over.set()
 
     def go(self, offset: int) -> None:
         """Lets the bytes from `offset` on follow.  Raises: CorruptPayloadError."""
@@ -244,5 +250,6 @@ class _Uploading:
         self._begin.put(True)
 
     def end(self) -> None:
-        """Lets the thread end, if the bytes have not begun."""
+        """Lets the thread end, if the bytes have not begun, and who waits for them go on."""
         self._begin.put(False)
+        self.over.set()
