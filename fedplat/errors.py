@@ -19,6 +19,7 @@
     │   └── UnknownClientError  a client that this round did not ask   PERMISSION_DENIED
     ├── VerificationError       what was kept does not agree with itself FAILED_PRECONDITION exit 5
     ├── UnauthenticatedError    a caller that can not show who it is   UNAUTHENTICATED      exit 4
+    │   └── NotPermittedError   a known caller that may not do this    PERMISSION_DENIED
     └── InterruptedRunError     stopped by the operator, can resume    CANCELLED            exit 130
         └── InterruptedSweepError
 
@@ -187,6 +188,12 @@ class UnauthenticatedError(FedplatError):
 
     exit_code = 4
     grpc_status = "UNAUTHENTICATED"
+
+
+class NotPermittedError(UnauthenticatedError):
+    """A caller that is known, and may not do what it asks for."""
+
+    grpc_status = "PERMISSION_DENIED"
 
 
 class InterruptedRunError(FedplatError):

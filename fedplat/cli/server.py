@@ -26,10 +26,13 @@ def start(
     Example:  fedplat server start server/coordinator.toml
     """
     from fedplat.cli.quiet import quiet_grpc  # late: --help must not wait
+    from fedplat_server.process import give_memory_back
+
+    quiet_grpc()
+    give_memory_back()  # before there is a second thread
     from fedplat.config.deployment import CoordinatorDeployment, load
     from fedplat.storage.claim import Claim
 
-    quiet_grpc()
     deployment = load(file, CoordinatorDeployment)
     with Claim(deployment.run) as claim:
         from fedplat.telemetry.display import for_terminal

@@ -86,6 +86,8 @@ class CoordinatorDeployment(_Frozen):
     """How many blobs travel at a time; others wait in a queue."""
     spool_quota_gb: float | None = Field(default=None, gt=0)
     """How much the run's blobs may take before uploads are refused until others have gone."""
+    reflection: bool = False
+    """Whether gRPC tools may ask which services there are: on loopback, or the operator alone."""
     keep_updates: bool = False
     """Whether updates are kept after their round, for `fedplat replay`."""
 

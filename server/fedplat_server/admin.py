@@ -6,10 +6,10 @@ from typing import Any, NoReturn
 import grpc
 import grpc.aio
 
-from fedplat.errors import FedplatError, UnauthenticatedError
+from fedplat.errors import FedplatError
 from fedplat.transports.grpc import status
-from fedplat.transports.grpc.admin_client import OPERATOR, SERVICE
-from fedplat.transports.grpc.identity import caller
+from fedplat.transports.grpc.admin_client import SERVICE
+from fedplat.transports.grpc.identity import require_operator
 from fedplat.wire import admin as wire
 from fedplat_server.operations import Operations
 
@@ -41,23 +41,16 @@ class AdminService:
     def _unary(self, answer: Answer) -> Any:
         async def call(payload: bytes, context: Context) -> bytes:
             try:
-                self._let_in(context)
+                require_operator(context, plain=self._plain)
                 return await answer(payload)
             except FedplatError as error:
                 await _refuse(context, error)
 
         return grpc.unary_unary_rpc_method_handler(call)
 
-    def _let_in(self, context: Context) -> None:
-        name = caller(context, plain=self._plain)
-        if name != OPERATOR:
-            reason = f"only {OPERATOR!r} may operate this coordinator, the caller is {name!r}; "
-            remedy = f"`fedplat server ca KEYS {OPERATOR}` makes its certificate"
-            raise UnauthenticatedError(reason=reason + remedy)
-
     async def _watch(self, payload: bytes, context: Context) -> AsyncIterator[bytes]:
         try:
-            self._let_in(context)
+            require_operator(context, plain=self._plain)
             async for record in self._operations.records(wire.decode_watch(payload)):
                 yield wire.encode_record(record)
         except FedplatError as error:

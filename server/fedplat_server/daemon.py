@@ -29,6 +29,7 @@ from fedplat.storage.incoming import Incoming
 from fedplat.storage.sqlite import SqliteStore
 from fedplat.telemetry.metrics_file import MetricsFile
 from fedplat.telemetry.recorder import Recorder, readable
+from fedplat.transports.grpc import reflection
 from fedplat.transports.grpc.blob_server import BlobService
 from fedplat.transports.grpc.channel import SERVER_OPTIONS, Credentials, require_loopback
 from fedplat.transports.grpc.health import Health
@@ -40,7 +41,7 @@ from fedplat_server.admin import AdminService
 from fedplat_server.coordination import Coordination, Terms
 from fedplat_server.engine_thread import EngineThread
 from fedplat_server.operations import Operations
-from fedplat_server.process import allow_open_files, give_memory_back
+from fedplat_server.process import allow_open_files
 
 EXECUTOR = {"executor": "daemons", "numerics": "step"}
 MOST_CALLS = 4096  # sessions and polls at a time
@@ -87,7 +88,6 @@ def serve(
     InterruptedRunError, if it was stopped: started again, it goes on.
     """
     numerics.configure()
-    give_memory_back()
     allow_open_files()
     overrides = {} if deployment.clients is None else {"clients.count": deployment.clients}
     parts = build(scenarios.load(deployment.scenario, overrides))
@@ -181,6 +181,8 @@ class _Daemon:
         admin = AdminService(self.operations, plain=plain)
         control.add_generic_rpc_handlers((sessions.handler(), admin.handler()))
         health = Health(control)
+        if self.deployment.reflection:
+            reflection.add_to(control, plain=plain)
         self.data_port = self._bind(data, self.deployment.data_address)
         port = self._bind(control, self.deployment.address)
         data.start()

@@ -19,16 +19,16 @@ from fedplat.errors import (
     AbortedError,
     CorruptPayloadError,
     InterruptedRunError,
+    NotPermittedError,
     ProtocolError,
     TransportError,
-    UnauthenticatedError,
 )
 from fedplat.runtime.driver import Driver
 from fedplat.storage.memory import MemoryEvents
 from fedplat.transports.grpc import admin_client
-from fedplat.transports.grpc.admin_client import OPERATOR, SERVICE, AdminClient
+from fedplat.transports.grpc.admin_client import SERVICE, AdminClient
 from fedplat.transports.grpc.channel import Credentials
-from fedplat.transports.grpc.identity import metadata
+from fedplat.transports.grpc.identity import OPERATOR, metadata
 from fedplat_server.authority import Authority
 from fedplat_server.daemon import serve
 from fedplat_server.engine_thread import EngineThread
@@ -238,14 +238,18 @@ def call(port, name, request=b"", who=OPERATOR):
 
 
 @pytest.mark.parametrize("name", ["GetStatus", "Abort", "Pause", "Resume", "Drain", "Shutdown"])
-@pytest.mark.parametrize("who", [A, None], ids=["a-client", "nobody"])
-def test_only_the_operator_is_let_in(name, who):
+@pytest.mark.parametrize(
+    ("who", "code"),
+    [(A, grpc.StatusCode.PERMISSION_DENIED), (None, grpc.StatusCode.UNAUTHENTICATED)],
+    ids=["a-client", "nobody"],
+)
+def test_only_the_operator_is_let_in(name, who, code):
     async def main():
         log = MemoryEvents()
         async with operated(log) as one:
             with pytest.raises(grpc.RpcError) as refused:
                 await asyncio.to_thread(call, one.port, name, b"", who)
-            assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+            assert refused.value.code() is code
             assert not any(isinstance(decode(entry), PauseRequested) for entry in log.read())
             assert not one.ended
 
@@ -263,9 +267,9 @@ def test_over_tls_the_certificate_says_who_is_the_operator(tmp_path):
         async with operated(keys=keys, of_operator=credentials(authority, "admin")) as one:
             assert (await one.ask("standing")).phase == "collecting"
             one.keys = credentials(authority, A)
-            with pytest.raises(UnauthenticatedError, match="only 'admin' may"):
+            with pytest.raises(NotPermittedError, match="only 'admin' may"):
                 await one.ask("standing")
-            with pytest.raises(UnauthenticatedError, match="fedplat server ca"):
+            with pytest.raises(NotPermittedError, match="fedplat server ca"):
                 await one.ask("pause")
 
     asyncio.run(main())

@@ -10,13 +10,11 @@ import grpc
 from fedplat.errors import TransportError
 from fedplat.transports.grpc import status
 from fedplat.transports.grpc.channel import CHANNEL_OPTIONS, Credentials, require_loopback
-from fedplat.transports.grpc.identity import metadata
-from fedplat.types import ClientId
+from fedplat.transports.grpc.identity import OPERATOR, metadata
 from fedplat.wire import admin as wire
 from fedplat.wire.admin import End, Record, Standing
 
 SERVICE = "fedplat.wire.v1.AdminService"
-OPERATOR = ClientId("admin")
 ANSWER_S = 10.0  # how long an answer may take
 PATIENCE_S = 30.0  # how long a watcher tries to come back
 PAUSE_S = 0.5

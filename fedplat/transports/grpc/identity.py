@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from fedplat.errors import ConfigError, UnauthenticatedError
+from fedplat.errors import ConfigError, NotPermittedError, UnauthenticatedError
 from fedplat.types import ClientId
 
+OPERATOR = ClientId("admin")
 PLAIN_NAME = "fedplat-client"  # metadata that names the caller where there is no TLS: loopback
 
 
@@ -25,6 +26,18 @@ def caller(context: Any, *, plain: bool) -> ClientId:
     if len(names) != 1 or not names[0]:
         raise UnauthenticatedError(reason=f"a caller has one name, this one has {len(names)}")
     return ClientId(names[0])
+
+
+def require_operator(context: Any, *, plain: bool) -> None:
+    """Lets the operator's calls pass.
+
+    Raises: NotPermittedError, with what to do, if it is somebody else's; UnauthenticatedError.
+    """
+    name = caller(context, plain=plain)
+    if name != OPERATOR:
+        reason = f"only {OPERATOR!r} may operate this coordinator, the caller is {name!r}; "
+        remedy = f"`fedplat server ca KEYS {OPERATOR}` makes its certificate"
+        raise NotPermittedError(reason=reason + remedy)
 
 
 def metadata(name: ClientId, *, plain: bool) -> tuple[tuple[str, str], ...]:
