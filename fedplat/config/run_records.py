@@ -26,10 +26,12 @@ class RunRecords:
         self._parts = parts
         self.subscribers: list[Subscriber] = list(subscribers)
         self.totals = {"bytes_up": 0, "bytes_down": 0}
+        self._validated = False
         self.environments = ClientEnvironments(asdict(numerics.environment()), self.tell)
 
     def tell(self, record: Mapping[str, Any]) -> None:
         """Tells one record to everybody."""
+        self._validated |= _validates(record)
         if record["event"] == "round":
             for key in self.totals:
                 self.totals[key] += record.get(key, 0)
@@ -70,6 +72,7 @@ class RunRecords:
                 kept = file.keep(partial(_stands, last=last))
                 told = {record["round"] for record in kept if record["event"] == "round"}
                 self.environments.remember(kept)
+                self._validated |= any(map(_validates, kept))
                 for record, key in itertools.product(kept, self.totals):
                     self.totals[key] += record.get(key, 0)
         recorder.catch_up(events, told)
@@ -77,13 +80,18 @@ class RunRecords:
 
     def choose(self, finished: Finish) -> None:
         """Says which round's model is the result, where that is not plainly the last one's."""
-        planned, last = self._parts.plan.rounds, finished.round_id
-        said = []
+        plan, last = self._parts.plan, finished.round_id
+        planned, said = plan.rounds, list[str]()
+        if (plan.keep_best or plan.patience is not None) and last and not self._validated:
+            said.append(
+                "no client has told a validation loss, so `keep` and `patience` had nothing to go "
+                "by: allow `*/validation/loss` by [disclose] in the clients' files, or give them "
+                "validation samples (data.client_validation)"
+            )
         if last < planned:
-            patience = self._parts.plan.patience
             said.append(
                 f"stopped after round {last} of {planned}: the clients' validation loss has not "
-                f"become less in {patience} evaluations"
+                f"become less in {plan.patience} evaluations"
             )
         if finished.selected != last:
             said.append(f"the model is that of round {finished.selected}, which validated best")
@@ -107,6 +115,12 @@ class RunRecords:
                 "run": str(run) if run else None,
             }
         )
+
+
+def _validates(record: Mapping[str, Any]) -> bool:
+    """Whether it holds what a model can be chosen by."""
+    wanted = record["event"] == "evaluation" and record["split"] == "validation"
+    return wanted and record["overall"].get("loss") is not None
 
 
 def _stands(record: Mapping[str, Any], last: int) -> bool:
