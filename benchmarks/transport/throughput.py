@@ -21,7 +21,7 @@ from fedplat.types import Digest
 from fedplat.wire.transfer import FRAME_BYTES
 
 KINDS = ("raw", "discard", "hash", "durable")
-HASH_ALONE = "hash alone"
+HASH_ALONE, DISK_ALONE = "hash alone", "disk alone"
 Send = Callable[[Digest, memoryview], object]
 
 
@@ -29,12 +29,13 @@ def measure(size_bytes: int, repeats: int, folder: Path) -> dict[str, list[float
     """Seconds of each arm by turn: one process sends a blob, another receives it.
 
     The sender's own hash is an arm of its own and not a part of the others: a client knows the
-    digest of an update that it has made.  Each turn's blob is a new one.
+    digest of an update that it has made.  Each turn's blob is a new one.  The disk alone writes and
+    flushes the same bytes, without hash or network: what a durable upload can at best take.
     """
     payload = np.random.Generator(np.random.PCG64(7)).integers(  # noqa: TID251
         0, 256, size_bytes, dtype=np.uint8
     )
-    seconds: dict[str, list[float]] = {arm: [] for arm in (HASH_ALONE, *KINDS)}
+    seconds: dict[str, list[float]] = {arm: [] for arm in (HASH_ALONE, DISK_ALONE, *KINDS)}
     with ExitStack() as stack:
         sends = {
             kind: _send(kind, stack.enter_context(receiver(kind, folder / kind))) for kind in KINDS
@@ -45,6 +46,7 @@ def measure(size_bytes: int, repeats: int, folder: Path) -> dict[str, list[float
             start = time.perf_counter()
             digest = Digest(hashlib.sha256(view).hexdigest())
             found = {HASH_ALONE: time.perf_counter() - start}
+            found[DISK_ALONE] = _write(view, folder / "disk")
             for kind, send in sends.items():
                 start = time.perf_counter()
                 send(digest, view)
@@ -52,6 +54,18 @@ def measure(size_bytes: int, repeats: int, folder: Path) -> dict[str, list[float
             shutil.rmtree(folder / "durable" / digest[:2])
             for arm, one in found.items():
                 seconds[arm] += [one] if turn else []  # the first turn warms up
+    return seconds
+
+
+def _write(payload: memoryview, path: Path) -> float:
+    """Seconds to write a file and bring it to the disk."""
+    start = time.perf_counter()
+    with path.open("wb", buffering=0) as file:
+        for first in range(0, len(payload), FRAME_BYTES):
+            file.write(payload[first : first + FRAME_BYTES])
+        os.fsync(file.fileno())
+    seconds = time.perf_counter() - start
+    path.unlink()
     return seconds
 
 

@@ -5,18 +5,18 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 from threading import BoundedSemaphore, Lock, Thread
 
 from fedplat.errors import CorruptPayloadError, ProtocolError, StorageError
 from fedplat.runtime.ports import Buffer
+from fedplat.storage import writeback
 from fedplat.storage.files import PART, FileBlobs, told
 from fedplat.types import Digest
 
 PIECE_BYTES = 1 << 20
-FLUSH_BYTES = 32 << 20  # how often a blob on its way in is brought to the disk
+AT_ONCE_BYTES = 8 << 20  # so much of a blob on its way in the disk is asked to write at a time
 AHEAD = 4  # pieces that may wait to be hashed: what is held in memory of one blob
 ADVICE = "free some disk space: what has come is kept, the rest can follow"
 
@@ -173,8 +173,8 @@ class Incoming:
 class Receiving:
     """One blob on its way in.  A context manager; what has come is kept, however it ends.
 
-    `offset` is where the sender goes on.  Pieces are hashed in a thread of their own, and a large
-    blob is flushed in another while it comes, so that its end does not wait for all of it.
+    `offset` is where the sender goes on.  Pieces are hashed in a thread of their own, and the disk
+    begins to write a large blob while it comes, so that its end does not wait for all of it.
     """
 
     def __init__(self, incoming: Incoming, digest: Digest, size_bytes: int, part: Path) -> None:
@@ -183,10 +183,8 @@ class Receiving:
         with told(part):
             self._file = part.open("ab", buffering=0)
         self._hash = PieceHash()
-        self._flusher = ThreadPoolExecutor(1, "fedplat-flush")  # has no thread before its first job
-        self._flushes: list[Future[None]] = []
         try:
-            self.offset = self._begin()
+            self.offset = self._begun = self._begin()
         except StorageError:
             self._end()
             raise
@@ -212,8 +210,9 @@ class Receiving:
             written = self._write(rest)
             self.offset += written
             rest = rest[written:]
-        if self.offset // FLUSH_BYTES > (self.offset - len(piece)) // FLUSH_BYTES:
-            self._flushes.append(self._flusher.submit(os.fdatasync, self._file.fileno()))
+        if self.offset - self._begun >= AT_ONCE_BYTES:
+            writeback.begin(self._file.fileno(), self._begun, self.offset - self._begun)
+            self._begun = self.offset
 
     def finish(self) -> None:
         """Makes the blob durable under its digest.
@@ -224,9 +223,7 @@ class Receiving:
         if self.offset < self.size_bytes:
             reason = f"blob {self._digest} ended after {self.offset} of {self.size_bytes} bytes"
             raise ProtocolError(reason=f"{reason}; what has come is kept, go on from there")
-        with told(self._part):
-            for flush in self._flushes:
-                flush.result()  # what failed here once may seem to succeed below
+        with told(self._part, self.size_bytes):
             os.fsync(self._file.fileno())  # beside the hashing, and before others wait for us
         found = self._hash.digest()
         if found != self._digest:
@@ -260,7 +257,6 @@ class Receiving:
 
     def _end(self) -> None:
         self._hash.digest()
-        self._flusher.shutdown(cancel_futures=True)
         self._file.close()
 
 

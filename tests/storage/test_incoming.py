@@ -3,14 +3,16 @@ import os
 import random
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fedplat.errors import CorruptPayloadError, ProtocolError, StorageError
+from fedplat.storage import writeback
 from fedplat.storage.files import FileBlobs
-from fedplat.storage.incoming import FLUSH_BYTES, PIECE_BYTES, Incoming
+from fedplat.storage.incoming import AT_ONCE_BYTES, PIECE_BYTES, Incoming
 
 CONTENT = random.Random(0).randbytes(3 * PIECE_BYTES + 17)
 SIZE = len(CONTENT)
@@ -262,28 +264,40 @@ def test_after_a_refusal_of_the_disk_the_blob_can_be_begun_again(incoming, tmp_p
     assert incoming.held(DIGEST) == len(CONTENT)
 
 
-def test_a_flush_that_failed_on_the_way_is_not_forgotten_at_the_end(incoming):
+def test_a_flush_that_fails_at_the_end_is_told_and_the_blob_can_be_settled_later(incoming):
     with incoming.open(DIGEST, SIZE) as receiving:
         receiving.write(CONTENT)
-        with open(os.devnull) as unflushable:  # stands for a disk that failed once and then works
-            flush = receiving._flusher.submit(os.fdatasync, unflushable.fileno())
-            receiving._flushes.append(flush)
-            assert isinstance(flush.exception(10), OSError)
-        with pytest.raises(StorageError, match="check the disk"):
-            receiving.finish()
+        file = receiving._file
+        with open(os.devnull) as unflushable:  # stands for a disk that failed
+            receiving._file = unflushable
+            with pytest.raises(StorageError, match="check the disk"):
+                receiving.finish()
+        receiving._file = file
     assert incoming.held(DIGEST) is None
     settle(incoming)
     assert incoming.held(DIGEST) == SIZE
 
 
-def test_a_large_blob_is_flushed_on_its_way_and_a_small_one_at_its_end(incoming):
-    with incoming.open(OTHER, 3 * FLUSH_BYTES) as receiving:
-        for _ in range(5):
-            receiving.write(bytes(FLUSH_BYTES // 2))
-        assert len(receiving._flushes) == 2
-    with incoming.open(DIGEST, SIZE) as receiving:
-        receiving.write(CONTENT)
-        assert not receiving._flushes
+def test_the_disk_is_asked_to_write_a_large_blob_on_its_way_whatever_its_pieces(incoming):
+    size = 2 * AT_ONCE_BYTES + 1
+    with incoming.open(OTHER, size) as receiving:
+        begun = []
+        while receiving.offset < size:
+            receiving.write(bytes(min(3_000_000, size - receiving.offset)))
+            begun.append(receiving._begun)
+    assert begun[0] == 0
+    assert begun[-1] >= AT_ONCE_BYTES
+    steps = [after - before for before, after in pairwise(begun)]
+    assert all(step == 0 or AT_ONCE_BYTES <= step < AT_ONCE_BYTES + 3_000_000 for step in steps)
+
+
+def test_to_begin_to_write_promises_nothing_and_hurts_nothing(tmp_path):
+    with (tmp_path / "file").open("wb", buffering=0) as file:
+        file.write(CONTENT)
+        writeback.begin(file.fileno(), 0, SIZE)
+        writeback.begin(file.fileno(), 10 * SIZE, SIZE)
+    assert (tmp_path / "file").read_bytes() == CONTENT
+    writeback.begin(-1, 0, 1)
 
 
 # ── memory ───────────────────────────────────────────────────────────────────────────────────────
