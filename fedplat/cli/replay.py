@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedplat.errors import ConfigError, VerificationError
+from fedplat.errors import ConfigError, DataError, VerificationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from fedplat.config.build import Parts
+    from fedplat.config.scenario import Scenario
     from fedplat.runtime.replay import Replayed
 
 KEEP = (
@@ -33,7 +35,8 @@ def replay(
     """Rebuild every aggregate and commit of RUN bit for bit, and compare them with its log.
 
     Needs the run's updates (kept with --keep-updates, or `keep_updates` of a coordinator) and the
-    data that the scenario names; writes nothing.  Ends with exit code 5 if anything differs.
+    data that the scenario deals out; where clients bring their own, no data at all.  Evaluations
+    are not made again.  Writes nothing.  Ends with exit code 5 if anything differs.
 
     Example:  fedplat replay runs/quickstart-001 --round 3
     """
@@ -56,7 +59,6 @@ def replay(
 
 def _replayed(run: Path, only: int | None) -> "Iterator[Replayed]":
     from fedplat.config import run_folder as folders  # late: --help must not wait for torch
-    from fedplat.config.build import build
     from fedplat.learning import numerics
     from fedplat.runtime.replay import Replay
     from fedplat.storage.files import FileBlobs
@@ -67,11 +69,32 @@ def _replayed(run: Path, only: int | None) -> "Iterator[Replayed]":
         reason = f"has no {folder.store.name} and {folder.blobs.name}: copy the folder whole"
         raise ConfigError(where=str(run), reason=reason)
     numerics.configure()
-    parts = build(scenario)
+    parts = parts_of(scenario)
     with SqliteStore.to_read(folder.store) as store:
         blobs = FileBlobs(folder.blobs)
         again = Replay(parts.plan, parts.work.cargo, parts.rule, blobs, scenario.clients.count)
         yield from again.rounds(store.read(), only)
+
+
+def parts_of(scenario: "Scenario") -> "Parts":
+    """The scenario's parts, without a test set that the coordinator has of its own.
+
+    Raises: DataError, if the data that give the model its shape and the clients their samples are
+    not there.
+    """
+    from fedplat.config.build import build
+
+    if scenario.brings_own_data:
+        data = scenario.data.model_copy(update={"test": None})
+        scenario = scenario.model_copy(update={"data": data})
+    try:
+        return build(scenario)
+    except DataError as error:
+        reason = (
+            f"{error.fields['reason']}; a replay needs what the scenario deals out, for the shape "
+            "of the model and the clients' numbers of samples: copy these data to this place"
+        )
+        raise DataError(where=error.fields["where"], reason=reason) from error
 
 
 def _record(one: "Replayed") -> dict[str, Any]:
@@ -91,4 +114,5 @@ def _tell_end(counts: Counter[str], as_json: bool) -> None:
         ended = {name.replace(" ", "_"): counts[name] for name in names}
         typer.echo(json.dumps({"event": "finished", **ended}))
     else:
-        typer.echo(", ".join(f"{counts[name]} {name}" for name in names))
+        found = ", ".join(f"{counts[name]} {name}" for name in names)
+        typer.echo(f"{found}; evaluations are not made again")
