@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from fedplat.cli import chaos, client, config, data, server, sim
+from fedplat.cli import bundle, chaos, client, config, data, server, sim
 from fedplat.cli.diff import diff
 from fedplat.cli.replay import replay
 from fedplat.cli.report import report
@@ -29,6 +29,7 @@ cli.add_typer(server.app, name="server")
 cli.add_typer(client.app, name="client")
 cli.add_typer(data.app, name="data")
 cli.add_typer(config.app, name="config")
+cli.add_typer(bundle.app, name="bundle")
 cli.add_typer(chaos.app, name="chaos")
 cli.command()(report)
 cli.command()(replay)
