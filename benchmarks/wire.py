@@ -1,12 +1,16 @@
-"""How fast blobs travel over gRPC, beside a bare gRPC stream, hashing alone and Flower's messages.
+"""How fast blobs travel over gRPC, and what a coordinator of many clients takes.
 
-python -m benchmarks.wire [--quick] [--json FILE]
+python -m benchmarks.wire [--quick] [--json FILE] [--only idle,calls]
 
-Loopback, plain text; one process sends, another receives.  The blobs lie in a temporary folder.
+Loopback.  Blobs: plain text; one process sends, another receives; beside a bare gRPC stream,
+hashing alone and Flower's messages.  The control plane: real coordinators, and client engines in
+one process.  Files lie in a temporary folder under `~/.cache/fedplat-bench`; what a full run has
+measured there is not measured again by one that goes on with the same code (`--fresh` forgets it).
 """
 
 import argparse
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -15,17 +19,22 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.figures import ROOT, Report, median_ratio
+from benchmarks.figures import ROOT, Report, code_hash, machine, median_ratio
 from benchmarks.peers import environments
-from benchmarks.transport import cut, throughput
+from benchmarks.simulation.cells import Cells, stamp
+from benchmarks.transport import control, cut, throughput
+from fedplat.cli.quiet import quiet_grpc
 
 CODE = (
     "benchmarks/peers/run_flower_message.py",
     "benchmarks/transport",
     "benchmarks/wire.py",
+    "fedplat/engine",
+    "fedplat/runtime",
     "fedplat/storage",
     "fedplat/transports",
     "fedplat/wire",
+    "server/fedplat_server",
 )
 
 
@@ -36,23 +45,42 @@ class Plan:
     size_bytes: int
     repeats: int
     peer_repeats: int
+    control: control.Amounts
 
 
-QUICK = Plan(200_000_000, 5, 3)
-FULL = Plan(1_000_000_000, 7, 3)
+QUICK = Plan(200_000_000, 5, 3, control.QUICK)
+FULL = Plan(1_000_000_000, 7, 3, control.FULL)
+PARTS = ("blobs", "cut", *control.PARTS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, prints the tables, writes the JSON; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.wire")
-    parser.add_argument("--quick", action="store_true", help="a fifth of the bytes")
+    parser.add_argument("--quick", action="store_true", help="less of everything")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--only", help=f"some of {','.join(PARTS)}", default=",".join(PARTS))
+    parser.add_argument("--fresh", action="store_true", help="forget what was measured before")
     args = parser.parse_args(arguments)
+    quiet_grpc()
+    chosen = args.only.split(",")
+    if unknown := set(chosen) - set(PARTS):
+        parser.error(f"--only: there is no {', '.join(sorted(unknown))}")
     plan = QUICK if args.quick else FULL
-    report = Report("wire", {"quick": args.quick, **asdict(plan)}, CODE)
-    with tempfile.TemporaryDirectory() as folder:
-        large_blobs(plan, report, Path(folder))
-        cut_uploads(plan, report, Path(folder))
+    report = Report("wire", {"quick": args.quick, "parts": chosen, **asdict(plan)}, CODE)
+    root = environments.cache_folder()
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root, prefix="wire-") as name:
+        folder = Path(name)
+        kept = folder / "cells" if args.quick else root / "cells" / "wire"
+        if args.fresh:
+            shutil.rmtree(kept, ignore_errors=True)
+        cells = Cells(kept, stamp(code_hash(CODE), machine()))
+        if "blobs" in chosen:
+            large_blobs(plan, report, folder)
+        if "cut" in chosen:
+            cut_uploads(plan, report, folder)
+        for part in (part for part in control.PARTS if part in chosen):
+            control.PARTS[part](plan.control, cells, report, folder)
     report.finish(args.json)
     return 0
 
