@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fedplat.cli.local import Died, Local
 
 RUNS = Path("runs")
+MOST_NAMES = 3
 AsJson = Annotated[
     bool, typer.Option("--json", help="JSON lines on standard output, for programs.")
 ]
@@ -43,16 +44,21 @@ def up(
     local = _folder(scenario, clients, run)
     if local.finished:
         typer.echo(f"{local.path}: this federation has finished", err=True)
+        if left := [name for name in local.names if local.runs(name)]:
+            words = f"{_few(left)} did not hear of it; to stop what runs: fedplat down {local.path}"
+            typer.echo(words, err=True)
     else:
+        begun, ran = local.processes.exists(), [name for name in local.names if local.runs(name)]
         locals_.note(local)  # so that `down` finds what an interrupted `up` has begun
         died = locals_.start(local)
         record = locals_.note(local)
         if died is not None:
             _give_up(local, died)
+        started = [name for name in local.names if name not in ran]
         if as_json:
-            typer.echo(json.dumps(record))
+            typer.echo(json.dumps({**record, "started": started}))
         else:
-            _say(local, str(record["address"]), len(local.names) - 1, follow)
+            _say(local, str(record["address"]), started if begun else None, follow)
     if follow:
         _follow(local, as_json)
 
@@ -113,11 +119,26 @@ def _folder(scenario: Path | None, clients: int | None, run: Path | None) -> "Lo
     return local
 
 
-def _say(local: "Local", address: str, clients: int, follow: bool) -> None:
-    typer.echo(f"{local.path}: the coordinator listens on {address}, {clients} clients run")
+def _say(local: "Local", address: str, again: list[str] | None, follow: bool) -> None:
+    """`again`: who was started in a federation that had been begun before."""
+    how = "" if again is None else " runs already"
+    if again:
+        how = f" goes on, with {_few(again)} started again"
+    clients = len(local.names) - 1
+    typer.echo(f"{local.path}{how}: the coordinator listens on {address}, {clients} clients run")
     if not follow:
         typer.echo(f"see it live   fedplat up --follow --run {local.path}")
     typer.echo(f"stop it       fedplat down {local.path}")
+
+
+def _few(names: list[str]) -> str:
+    """Names for one line.
+
+    >>> _few(["coordinator", "client-0", "client-1", "client-2", "client-3"])
+    'coordinator, client-0, client-1 and 2 more'
+    """
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
 
 
 def _give_up(local: "Local", died: "Died") -> None:
