@@ -15,6 +15,7 @@ from time import monotonic
 from typing import Any
 
 from fedplat import __version__
+from fedplat.config import bundle
 from fedplat.config import scenario as scenarios
 from fedplat.config.build import Own
 from fedplat.config.deployment import ClientDeployment
@@ -111,6 +112,7 @@ class _Daemon:
         limits = Limits(deployment.memory_mb, deployment.training_timeout_s, deployment.sandbox)
         self.trainer = Trainer(deployment.folder / "training", limits)
         self.loading: asyncio.Task[None] | None = None
+        self.code_first = False
         self.working: asyncio.Task[None] | None = None
         self.sending: asyncio.Task[None] | None = None
 
@@ -172,6 +174,7 @@ class _Daemon:
             scenario = scenarios.parse(tomllib.loads(welcome.scenario), "the scenario")
             self._check_files(scenario)
             own = self._own(scenario)
+            self.code_first = scenario.app_digest is not None
             self.ledger.after("federation", name=scenario.name, scenario=scenario.digest())
             self.loading = self._begin(self._load(scenario, own))
             self._do(self.machine.resume(self._now()))
@@ -181,11 +184,40 @@ class _Daemon:
     async def _load(self, scenario: Scenario, own: Own | None) -> None:
         """Has the training process made ready, so that the first offer does not wait for it."""
         try:
-            tensors = await self.trainer.load(scenario, own)
+            tensors = await self.trainer.load(await self._with_code(scenario), own)
             self.ledger.after("tensors", tensors=tensors)
             self.tell({"event": "sandbox", **_in_words(self.trainer.sandbox)})
         except TrainingError as error:  # the next task starts it again, and declines if it must
             self.tell({"event": "failed", "why": str(error)})
+
+    def _check_code(self, digest: str) -> None:
+        """Raises: ConfigError, if this client's owner has not approved that bundle."""
+        if digest not in self.deployment.approved_bundles:
+            reason = (
+                f"the coordinator's scenario runs code of its own, the bundle {digest}; read it "
+            )
+            reason += "(`fedplat bundle show`), and if it may run here write "
+            reason += f'approved_bundles = ["{digest}"] into this client\'s file'
+            raise ConfigError(where=str(self.deployment.folder), reason=reason)
+
+    async def _with_code(self, scenario: Scenario) -> Scenario:
+        """The scenario with the approved bundle's place here, fetched first if it is not here yet.
+
+        Raises: ConfigError, if the coordinator does not give it.
+        """
+        if scenario.app_digest is None or self.deployment.local_files:
+            return scenario
+        digest = Digest(scenario.app_digest)
+        path = self.deployment.folder / "bundles" / f"{digest}{bundle.SUFFIX}"
+        try:
+            if not path.is_file():
+                await self.mover.moved(
+                    lambda data: data.get(digest, bundle.MAX_BYTES, self.incoming)
+                )
+                bundle.keep(self.blobs.get(digest), path)
+        except FedplatError as error:
+            raise ConfigError(where=f"app (bundle {digest})", reason=str(error)) from error
+        return scenario.model_copy(update={"app": str(path)})
 
     def _own(self, scenario: Scenario) -> Own | None:
         """The client's own data, if the scenario wants such.
@@ -211,6 +243,9 @@ class _Daemon:
         """
         files = {} if self.deployment.local_files else scenario.files()
         files = {key: path for key, path in files.items() if not key.startswith("data.test.")}
+        if files and scenario.app_digest is not None:
+            self._check_code(scenario.app_digest)
+            del files["app"]
         if files:
             named = ", ".join(f"{key} = {path}" for key, path in files.items())
             reason = f"the coordinator's scenario names files of this machine: {named}; they are "
@@ -259,6 +294,8 @@ class _Daemon:
     async def _train(self, offer: Offer) -> None:
         self.tell({"event": "offer", "round": offer.round_id, "task": offer.task})
         self.say(Accept(offer.round_id, offer.task))
+        if self.code_first and self.loading is not None:
+            await asyncio.wait({self.loading})  # one blob at a time comes in
         try:
             path = await self._fetched(offer.broadcast)
         except FedplatError as error:

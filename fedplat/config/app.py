@@ -1,27 +1,34 @@
 """Loads the user's own training code, `app.py`: the only place where a scenario names code."""
 
+import atexit
 import hashlib
 import importlib.util
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from fedplat.config import bundle
 from fedplat.errors import ConfigError
 from fedplat.learning.byo import OFFERED, App
 
 FUNCTIONS = ("initial", "fit", "evaluate")
 
 
-def load_app(path: Path) -> App:
+def load_app(path: Path, digest: str | None = None) -> App:
     """Runs the file at `path` once and takes `initial`, `fit`, `evaluate` and `supports` from it.
 
-    The file's folder is put first on the import path, so that it can import its neighbours.
+    The file's folder is put first on the import path, so that it can import its neighbours.  A
+    bundle of this `digest` is extracted first, for as long as this process lives.
 
     Raises: ConfigError, if the file can not be read or run, or lacks one of the functions.
     """
     path = path.resolve()
+    if path.suffix == bundle.SUFFIX:
+        path = _extracted(path, digest)
     if not path.is_file():
         raise ConfigError(where=str(path), reason="is no file; `app` names your app.py")
     module = _run(path)
@@ -32,6 +39,17 @@ def load_app(path: Path) -> App:
         reason = f"`supports` is {supports!r}; it can be a tuple of {offered}"
         raise ConfigError(where=str(path), reason=reason)
     return App(str(path), initial, fit, evaluate, frozenset(supports))
+
+
+def _extracted(path: Path, digest: str | None) -> Path:
+    content = bundle.read(path)
+    if digest is not None and bundle.digest(content) != digest:
+        reason = f"is the bundle {bundle.digest(content)}, the scenario names {digest}"
+        raise ConfigError(where=str(path), reason=reason)
+    files = bundle.unpack(content, str(path))
+    folder = tempfile.mkdtemp(prefix="fedplat-app-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return bundle.extract(files, Path(folder))
 
 
 def _run(path: Path) -> ModuleType:

@@ -126,7 +126,9 @@ def _refuse_to_deal(scenario: Scenario) -> None:
 
 def _learner(scenario: Scenario, train: Dataset) -> Learner:
     if scenario.app is not None:
-        return AppLearner(load_app(Path(scenario.app)), scenario.training, scenario.seed)
+        return AppLearner(
+            load_app(Path(scenario.app), scenario.app_digest), scenario.training, scenario.seed
+        )
     options = dict(scenario.model or {})
     name = options.pop("name")
     factory = partial(

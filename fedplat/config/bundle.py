@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from fedplat.errors import DataError
 from fedplat.types import Digest
 
-APP = "app.py"
+APP, SUFFIX = "app.py", ".zip"
 MAX_BYTES, MAX_FILES = 64 << 20, 2000
 MADE = (1980, 1, 1, 0, 0, 0)  # the earliest time that the format knows
 UNIX, MODE = 3, (stat.S_IFREG | 0o644) << 16
@@ -92,6 +92,14 @@ def extract(files: Files, folder: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     return folder / APP
+
+
+def keep(content: bytes | memoryview, path: Path) -> None:
+    """Writes an archive, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_bytes(content)
+    part.replace(path)
 
 
 def digest(content: bytes) -> Digest:

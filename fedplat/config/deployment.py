@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -10,6 +10,7 @@ from fedplat.config.explain import explain
 from fedplat.errors import ConfigError
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"  # X.509 ends a common name after 64
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Deployment = TypeVar("_Deployment", bound="_Frozen")
 
 
@@ -115,6 +116,8 @@ class ClientDeployment(_Frozen):
     """The client's own data, where the scenario's are of `name = "site"`: its shard, whole."""
     disclose: DiscloseConfig = DiscloseConfig()
     """What may leave."""
+    approved_bundles: tuple[Sha256, ...] = ()
+    """The digests of bundles of user code (`fedplat bundle show`) that may run here."""
     memory_mb: int | None = Field(default=None, ge=64)
     """How much memory training may take."""
     sandbox: Literal["required", "available", "off"] = "available"

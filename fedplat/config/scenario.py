@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from fedplat.config import bundle
 from fedplat.config.explain import explain
 from fedplat.errors import ConfigError
 from fedplat.learning.optimizers import check_settings
@@ -152,6 +153,8 @@ class Scenario(_Frozen):
     """What happens when a client's loss or update is not finite, or its own code fails."""
     app: str | None = None
     """The user's own training code, a file beside the scenario; instead of `model`."""
+    app_digest: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    """The digest of an `app` that is a bundle (`fedplat bundle make`); filled in by the loader."""
     data: DataConfig
     partition: Part = {"name": "iid"}
     """How the data are split among the clients: a key of `fedplat.data.partition.BY_NAME`."""
@@ -226,6 +229,7 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Scenario:
         put(table, key, value)
     for key in PATHS:
         _resolve(table, key.split("."), path.parent)
+    _name_bundle(table)
     return parse(table, str(path))
 
 
@@ -234,6 +238,13 @@ def _resolve(table: Any, key: list[str], folder: Path) -> None:
         table = table.get(step) if isinstance(table, dict) else None
     if isinstance(table, dict) and isinstance(table.get(key[-1]), str):
         table[key[-1]] = str((folder / table[key[-1]]).resolve())
+
+
+def _name_bundle(table: dict[str, Any]) -> None:
+    """Writes the digest of an `app` that is a bundle beside it: what a client approves."""
+    app = table.get("app")
+    if isinstance(app, str) and app.endswith(bundle.SUFFIX) and "app_digest" not in table:
+        table["app_digest"] = bundle.digest(bundle.read(Path(app)))
 
 
 def put(table: dict[str, Any], key: str, value: Any) -> None:

@@ -5,11 +5,14 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from pathlib import Path
 from threading import Lock
 from typing import Any, Literal, Protocol
 
 from fedplat import __version__
+from fedplat.config import bundle
 from fedplat.config.build import Parts
+from fedplat.config.scenario import Scenario
 from fedplat.engine.commands import (
     Aggregate,
     Commit,
@@ -120,6 +123,7 @@ class Coordination:
         self._intake = ThreadPoolExecutor(INTAKE_THREADS, "fedplat-intake")
         self.silence: Callable[[ClientId], float] = lambda client: 0.0
         self._population = frozenset(parts.shards)
+        self._code = _served_code(parts.scenario, blobs)
         self._offered: frozenset[Digest] | None = None  # the engine's thread publishes it
 
     @property
@@ -232,7 +236,7 @@ class Coordination:
         """Frees the updates of a round once its commit is durable."""
         if self._keep_updates:
             return
-        self._blobs.collect(live_after(self.coordinator, event))
+        self._blobs.collect(live_after(self.coordinator, event) | self._code)
 
     # ── what clients say ─────────────────────────────────────────────────────────────────────────
 
@@ -286,7 +290,7 @@ class Coordination:
         coordinator does not know yet what it offers.
         """
         self._check_known(client)
-        if direction == "upload":
+        if direction == "upload" or digest in self._code:
             return
         if self._offered is None:
             raise TransportError(reason="the coordinator is starting; ask again in a moment")
@@ -327,3 +331,10 @@ class Coordination:
 
 def _raise(error: BaseException) -> None:
     raise error
+
+
+def _served_code(scenario: Scenario, blobs: BlobStore) -> frozenset[Digest]:
+    """The bundle that the clients fetch, in the store under its digest; none of other scenarios."""
+    if scenario.app is None or scenario.app_digest is None:
+        return frozenset()
+    return frozenset({blobs.put(bundle.read(Path(scenario.app)))})
