@@ -62,7 +62,7 @@ class Client:
                 return []
             again, self.offer = offer.attempt > self.offer.attempt, offer
             if self.answer is not None:
-                return [Send(self.answer)]
+                return [Send(self.answer, after_s=offer.delay_s)]
             return [Work(offer)] if again else []
         self.offer, self.answer, self.settled = offer, None, False
         if offer.dropout:

@@ -8,16 +8,17 @@ from typing import Protocol
 from fedplat.engine.client import Client
 from fedplat.engine.commands import DropState, KeepState, Send, Work
 from fedplat.engine.events import Acknowledged, ClientEvent, Offered, WorkFailed, WorkFinished
-from fedplat.engine.messages import Ack, Message, Offer, Submit
+from fedplat.engine.messages import Ack, Message, Offer, Submit, Task
 from fedplat.errors import MissingBlobError
 from fedplat.runtime.client_states import ClientStates
 from fedplat.runtime.driver import Driver
 from fedplat.types import ClientId, Digest
 from fedplat.wire import convert
 from fedplat_sim.chaos import tiny
-from fedplat_sim.chaos.faults import Schedule
+from fedplat_sim.chaos.faults import HEAL_S, Lapse, Schedule
 from fedplat_sim.chaos.process import Process
 from fedplat_sim.chaos.suspects import Suspects
+from fedplat_sim.chaos.violation import holds
 from fedplat_sim.schedule import Schedule as Timeline
 
 TRAINING_S = 0.1
@@ -49,7 +50,8 @@ class Attending:
     ) -> None:
         self.name, self.schedule, self.suspects, self.session = name, schedule, suspects, session
         self.acknowledged: set[int] = set()
-        self.connected, self.attempt = False, 0
+        self.connected, self.attempt, self.works, self.epoch = False, 0, 0, 0
+        self.lapses = {fault for _, fault in schedule.faults if isinstance(fault, Lapse)}
         self.process = Process(name, schedule, time, suspects, self._start, self._died)
         self._looked = suspects.client_states(self.process.disk.states)
 
@@ -63,13 +65,15 @@ class Attending:
         self.machine: Client = self.suspects.client(self.name)
         self.states: ClientStates = self.suspects.client_states(disk.states)
         self.working = self.sending = 0
+        self.at_work: tuple[int, Task] | None = None
         self.resumed = False
+        self.performed = 0
         performers = process.guarded(
             {
-                Work: lambda command: self._work(command.offer),
+                Work: self._work,
                 Send: self._send,
-                KeepState: lambda command: self.states.keep(self.name, command.round_id),
-                DropState: lambda command: self.states.drop(self.name, command.round_id),
+                KeepState: self._keep,
+                DropState: self._drop,
             }
         )
         self.performers = performers
@@ -98,6 +102,14 @@ class Attending:
             self.performers[type(command)](command)
 
     def _take(self, message: Message) -> None:
+        before = self.performed
+        self._heard(message)
+        if isinstance(message, Offer | Ack):
+            obeyed = self.performed > before and message.epoch < self.epoch
+            holds(not obeyed, "stale epoch accepted", f"{self.name}: {message}")
+            self.epoch = max(self.epoch, message.epoch)
+
+    def _heard(self, message: Message) -> None:
         match message:
             case Offer():
                 self._post(Offered(self.process.now(), message))
@@ -114,9 +126,26 @@ class Attending:
 
     # ── what its machine asks for ────────────────────────────────────────────────────────────────
 
-    def _work(self, offer: Offer) -> None:
-        self.working += 1
+    def _keep(self, command: KeepState) -> None:
+        self.performed += 1
+        self.states.keep(self.name, command.round_id)
+
+    def _drop(self, command: DropState) -> None:
+        self.performed += 1
+        self.states.drop(self.name, command.round_id)
+
+    def _work(self, command: Work) -> None:
+        self.performed += 1
+        offer = command.offer
+        assignment = offer.round_id, offer.task
+        if assignment == self.at_work:
+            return  # a new attempt at what it is doing
+        self.working, self.at_work = self.working + 1, assignment
+        self.works += 1
         number = self.working
+        if Lapse(self.name, self.works) in self.lapses and self.process.now() < HEAL_S:
+            self.at_work = None
+            return
         self.process.later(TRAINING_S, lambda: self._train(offer, number))
 
     def _train(self, offer: Offer, number: int) -> None:
@@ -132,6 +161,7 @@ class Attending:
                 return
             payload = fetched
             disk.blobs.put(payload)
+        self.at_work = None
         self._post(self._worked(offer))
 
     def _worked(self, offer: Offer) -> ClientEvent:
@@ -149,6 +179,7 @@ class Attending:
         return WorkFinished(now_s, round_id, "fit", update, tiny.weight(self.name))
 
     def _send(self, command: Send) -> None:
+        self.performed += 1
         self.sending += 1
         number = self.sending
         self.process.later(command.after_s, lambda: self._deliver(command.message, number))

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from fedplat import rng
 from fedplat.engine.plan import Plan, Selected
+from fedplat.engine.staleness import Polynomial
 from fedplat.types import ClientId, client_id
 
 COORDINATOR = "coordinator"
@@ -78,29 +79,65 @@ class Pause:
         return f"the operator pauses at {self.start_s:.2f} s for {self.length_s:.2f} s"
 
 
-Fault = OnMessage | Crash | Partition | ClockJump | Pause
+@dataclass(frozen=True, slots=True)
+class Lapse:
+    """A client loses a work that it has begun, its `number`-th, and does not know it."""
+
+    client: ClientId
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.client} forgets its work number {self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ghost:
+    """A coordinator that was replaced still speaks: its last words come to a client once more."""
+
+    client: ClientId
+    after_s: float
+
+    def __str__(self) -> str:
+        return f"{self.client} hears the replaced coordinator {self.after_s:.2f} s after it"
+
+
+Fault = OnMessage | Crash | Partition | ClockJump | Pause | Lapse | Ghost
 
 
 @dataclass(frozen=True)
 class Course:
     """The federation that a schedule troubles: a plan, and what its clients would do in peace.
 
-    `diverging` are the (client, round) whose training fails, `spoiled` those that send NaN.
+    `asked` and `reserve` are each round's; `diverging` are the (client, round) whose training
+    fails, `spoiled` those that send NaN.
     """
 
     clients: tuple[ClientId, ...]
     asked: tuple[tuple[Selected, ...], ...]
+    reserve: tuple[tuple[Selected, ...], ...]
     settings: Plan
     diverging: frozenset[tuple[ClientId, int]]
     spoiled: frozenset[tuple[ClientId, int]]
 
     @property
     def plan(self) -> Plan:
-        return replace(self.settings, select=lambda round_id, _: self.asked[round_id - 1])
+        return replace(
+            self.settings,
+            select=lambda round_id, _: self.asked[round_id - 1],
+            reserve=lambda round_id, _: self.reserve[round_id - 1],
+        )
 
     def asks(self, round_id: int) -> frozenset[ClientId]:
-        """The clients that a round asks."""
+        """The clients that a synchronous round asks."""
         return frozenset(one.client for one in self.asked[round_id - 1])
+
+    def may_ask(self, round_id: int) -> frozenset[ClientId]:
+        """The clients that a round may ask."""
+        plan, spare = self.settings, self.reserve[round_id - 1]
+        reserve = frozenset(one.client for one in spare)
+        if plan.concurrency is not None:
+            return reserve
+        return self.asks(round_id) | (reserve if plan.spares else frozenset())
 
 
 @dataclass(frozen=True)
@@ -129,7 +166,7 @@ def draw(seed: int) -> Schedule:
     generator = rng.numpy_generator(seed, "chaos")
     course = _course(generator)
     count = int(generator.integers(1, MOST_FAULTS + 1))
-    faults = tuple(enumerate(_faults(course, count, generator)))
+    faults = tuple(enumerate((*_faults(course, count, generator), *_ghosts(course, generator))))
     latencies = tuple(float(x) for x in generator.exponential(0.05, 64))
     return Schedule(seed, bool(generator.random() < 0.5), course, faults, latencies)
 
@@ -141,7 +178,9 @@ def _course(generator: np.random.Generator) -> Course:
     per_round = int(generator.integers(1, ask + 1)) if generator.random() < 0.5 else ask
     quorum = int(generator.integers(1, per_round + 1)) if generator.random() < 0.3 else 1
     asked = tuple(tuple(_selected(clients, ask, generator)) for _ in range(rounds))
+    reserve = tuple(_in_any_order(clients, generator) for _ in range(rounds))
     fate = generator.random((rounds, len(clients)))
+    late = _late(len(clients), per_round, generator)
     plan = Plan(
         rounds=rounds,
         per_round=per_round,
@@ -151,14 +190,43 @@ def _course(generator: np.random.Generator) -> Course:
         deadline_s=float(generator.uniform(0.3, 6.0)) if generator.random() < 0.5 else None,
         on_divergence="drop_client",
         evaluate_every=int(generator.integers(0, 3)),
-        federated_every=(None, 0, 1, 2)[int(generator.integers(4))],
+        federated_every=(None, 0, 1, 2)[int(generator.integers(2 if late else 4))],
         keep_best=bool(generator.random() < 0.3),
+        **late,
+        **_leases(generator),
     )
 
     def those(which: np.ndarray) -> frozenset[tuple[ClientId, int]]:
         return frozenset((clients[c], int(r) + 1) for r, c in zip(*which.nonzero(), strict=True))
 
-    return Course(clients, asked, plan, those(fate < 0.05), those(fate > 0.97))
+    return Course(clients, asked, reserve, plan, those(fate < 0.05), those(fate > 0.97))
+
+
+def _late(clients: int, per_round: int, generator: np.random.Generator) -> dict[str, Any]:
+    """What becomes of late updates; in a third of the courses they are carried over."""
+    kind, most = generator.random(), (None, 1, 2)[int(generator.integers(3))]
+    concurrency = int(generator.integers(per_round, clients + 1))
+    if kind > 0.35:
+        return {}
+    mine = {"carry_over": True, "staleness": Polynomial(), "max_staleness": most}
+    return mine if kind > 0.15 else {**mine, "concurrency": concurrency}
+
+
+def _leases(generator: np.random.Generator) -> dict[str, Any]:
+    """Leases in half of the courses, which need not be as patient as a client is slow."""
+    there, long_s, few = generator.random(3)
+    spares = int(generator.integers(3))
+    if there < 0.5:
+        return {}
+    most = 1 + int(few * 8) if few < 0.5 else None
+    return {"lease_s": 0.3 + 4 * float(long_s), "max_attempts": most, "spares": spares}
+
+
+def _in_any_order(
+    clients: tuple[ClientId, ...], generator: np.random.Generator
+) -> tuple[Selected, ...]:
+    drawn = list(_selected(clients, len(clients), generator))
+    return tuple(drawn[index] for index in generator.permutation(len(drawn)))
 
 
 def _selected(
@@ -168,6 +236,18 @@ def _selected(
         dropout, slow, delay_s = generator.random(3)
         late_s = 3 * float(delay_s) if slow < 0.2 else 0.0
         yield Selected(clients[index], bool(dropout < 0.05), late_s)
+
+
+def _ghosts(course: Course, generator: np.random.Generator) -> Iterator[Fault]:
+    """Somebody is forgetful, where there are leases; somebody hears what is long over."""
+    forgets, hears = (
+        course.clients[int(one)] for one in generator.integers(len(course.clients), size=2)
+    )
+    number, (lapse, ghost, after_s) = int(generator.integers(1, 5)), generator.random(3)
+    if lapse < 0.3 and course.settings.lease_s is not None:
+        yield Lapse(forgets, number)
+    if ghost < 0.3:
+        yield Ghost(hears, 2 * float(after_s))
 
 
 def _faults(course: Course, count: int, generator: np.random.Generator) -> Iterator[Fault]:

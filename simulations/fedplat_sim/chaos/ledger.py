@@ -15,34 +15,21 @@ from fedplat.engine.events import (
     Evaluated,
     EvaluationReceived,
     Initialised,
+    LeaseExpired,
     RoundCommitted,
+    Started,
     UpdateReceived,
 )
 from fedplat.engine.messages import Ack, Offer
+from fedplat.engine.plan import Plan
 from fedplat.errors import FedplatError, MissingBlobError, QuorumError
 from fedplat.runtime.ports import BlobStore
 from fedplat.types import ClientId, Digest
 from fedplat_sim.chaos import tiny
+from fedplat_sim.chaos.book import Answer, Book
 from fedplat_sim.chaos.disks import Disk
 from fedplat_sim.chaos.faults import Schedule
-from fedplat_sim.chaos.violation import holds
-
-Answer = tuple[ClientId, int]
-
-
-@dataclass
-class Book:
-    """What the durable log says, entry by entry."""
-
-    version: int = 0
-    received: dict[Answer, UpdateReceived] = field(default_factory=dict)
-    lost: set[Answer] = field(default_factory=set)
-    deadlines: dict[int, int] = field(default_factory=dict)  # by round: how many had come
-    commits: list[RoundCommitted] = field(default_factory=list)
-    evaluated: set[int] = field(default_factory=set)
-    surveyed: set[Answer] = field(default_factory=set)
-    given_up: set[int] = field(default_factory=set)  # rounds whose evaluation came to its deadline
-    state: tuple[Digest, Digest, Digest] = (Digest(""), Digest(""), Digest(""))
+from fedplat_sim.chaos.violation import Violation, holds
 
 
 @dataclass
@@ -54,6 +41,10 @@ class Ledger:
     disk: Disk
     book: Book = field(default_factory=Book)
     accepted: set[Answer] = field(default_factory=set)
+    offered: dict[Answer, int] = field(default_factory=dict)  # with the attempt
+    has_failed: bool = False
+    late: set[Answer] = field(default_factory=set)
+    waiting: set[Answer] = field(default_factory=set)  # had come when the round before committed
 
     def look(self) -> None:
         """Reads what was added to the durable log, and checks it."""
@@ -74,8 +65,12 @@ class Ledger:
     def _entry(self, event: CoordinatorEvent) -> None:
         book = self.book
         match event:
+            case Started(_, epoch):
+                holds(epoch > book.epoch, "stale epoch accepted", f"{epoch} after {book.epoch}")
+                book.epoch = epoch
             case Initialised(_, broadcast, kept, model):
                 book.state = broadcast, kept, model
+                book.broadcasts = [broadcast, broadcast]
                 holds(book.state == tiny.first(), "wrong first model", model)
                 self._stands(broadcast, "the first model")
             case UpdateReceived(_, round_id, client, update):
@@ -91,7 +86,12 @@ class Ledger:
             case DeadlinePassed(_, round_id, "evaluate"):
                 book.given_up.add(round_id)
             case DeadlinePassed(_, round_id):
-                book.deadlines.setdefault(round_id, self._have(round_id))
+                book.deadlines.setdefault(round_id, len(book.usable(self.settings)))
+            case LeaseExpired(_, round_id, client, task, attempt):
+                most = self.settings.max_attempts
+                if most is not None and attempt >= most:
+                    (book.lost if task == "fit" else book.surveyed).add((client, round_id))
+                    book.giving_up.setdefault(book.open, len(book.usable(self.settings)))
             case Evaluated(_, round_id):
                 book.evaluated.add(round_id)
             case RoundCommitted():
@@ -117,46 +117,84 @@ class Ledger:
         self._accepted(event)
         broadcast, kept, _ = book.state
         found = event.broadcast, event.kept, event.model
-        calm = tiny.calm(broadcast, kept, round_id, event.accepted)
+        made = tuple(self._made(client, update) for client, update, _ in event.accepted)
+        calm = tiny.calm(broadcast, kept, round_id, event.accepted, made)
         holds(found == calm, "another model than the calm run's", f"round {round_id}")
         for digest in found[:2]:
             self._stands(digest, f"the model of round {round_id}")
         book.state = found
+        book.broadcasts.append(event.broadcast)
         book.commits.append(event)
+        self.waiting = book.usable(self.settings)
+
+    def _made(self, client: ClientId, update: Digest) -> tuple[int, Digest]:
+        """In which round, and of which broadcast, an accepted update was made."""
+        answer = self.book.source(client, update)
+        round_id = answer[1] if answer else 0
+        return round_id, self.book.broadcasts[round_id]
 
     def _accepted(self, event: RoundCommitted) -> None:
-        book, round_id, plan = self.book, event.round_id, self.schedule.course.settings
-        clients = [client for client, _, _ in event.accepted]
+        book, round_id, plan = self.book, event.round_id, self.settings
+        rows = event.accepted
+        clients = [client for client, _, _ in rows]
         in_order = sorted(set(clients), key=str.encode)
         holds(clients == in_order, "accepted set", f"round {round_id}: not sorted, or twice")
-        asked = self.schedule.course.asks(round_id)
-        holds(set(clients) <= asked, "accepted set", f"round {round_id}: one was not asked")
-        for client, update, weight in event.accepted:
-            one = book.received.get((client, round_id))
-            holds(one, "accepted set", f"round {round_id}: nothing came from {client}")
-            right = tiny.update_of(client, round_id, book.state[0]), tiny.weight(client)
-            holds((update, weight) == right, "accepted set", f"round {round_id}: not {client}'s")
-        told = {client for client, number in self.accepted if number == round_id}
-        gone = sorted(told - set(clients))
+        for client, update, weight in rows:
+            self._counted(round_id, client, update, weight)
+        left = [one for one in sorted(self.waiting) if one not in book.counted]
+        left = [one for one in left if one not in self.late]
+        first = all(book.source(client, update) in self.waiting for client, update, _ in rows)
+        holds(first or not left, "late update lost", f"round {round_id}: {left} had come before")
+        gone = sorted(one for one in self.accepted if one not in book.counted)
         holds(not gone, "accepted update lost", f"round {round_id}: {gone} do not count")
         holds(len(clients) <= plan.per_round, "too many", f"round {round_id}")
         holds(len(clients) >= plan.quorum, "below the quorum", f"round {round_id}")
         closed = len(clients) >= plan.per_round or self._ripe(round_id)
         holds(closed, "closed early", f"round {round_id} without cause")
 
-    def _have(self, round_id: int) -> int:
-        return sum(number == round_id for _, number in self.book.received)
+    def _counted(self, round_id: int, client: ClientId, update: Digest, weight: float) -> None:
+        """A row of a commit: somebody's own answer, young enough, once, with its weight."""
+        book, plan, course = self.book, self.settings, self.schedule.course
+        answer = book.source(client, update)
+        if answer is None:
+            raise Violation("accepted set", f"round {round_id}: nothing came from {client}")
+        age = round_id - answer[1]
+        most = plan.max_staleness if plan.carry_over else 0
+        young = age >= 0 and (most is None or age <= most)
+        holds(young, "accepted set", f"round {round_id}: {answer} is {age} rounds old")
+        holds(answer not in book.counted, "counted twice", f"{answer}, again in {round_id}")
+        asked = client in course.may_ask(answer[1])
+        holds(asked, "accepted set", f"round {round_id}: {client} was not asked")
+        right = tiny.update_of(client, answer[1], book.broadcasts[answer[1]])
+        factor = plan.staleness(age) if age else 1.0
+        mine = update == right and weight == tiny.weight(client) * factor
+        holds(mine, "accepted set", f"round {round_id}: not {client}'s")
+        book.counted[answer] = round_id
+
+    @property
+    def settings(self) -> Plan:
+        """The plan's numbers."""
+        return self.schedule.course.settings
 
     def _ripe(self, round_id: int) -> bool:
         """Whether a round may close with fewer updates than it wants."""
-        known = self.book.received.keys() | self.book.lost
-        asked = self.schedule.course.asks(round_id)
-        everybody = all((client, round_id) in known for client in asked)
-        return round_id in self.book.deadlines or everybody
+        if round_id in self.book.deadlines:
+            return True
+        plan, course = self.settings, self.schedule.course
+        asked = {one for one in self.offered if one[1] == round_id}
+        if not plan.carry_over:
+            asked |= {(client, round_id) for client in course.asks(round_id)}
+        if plan.concurrency is not None:
+            asked |= {one for one in self.offered if not self._too_old(one[1], round_id)}
+        return all(self.book.is_known(one) for one in asked)
+
+    def _too_old(self, made_in: int, round_id: int) -> bool:
+        most = self.settings.max_staleness
+        return most is not None and round_id - made_in > most
 
     def _surveyed(self, round_id: int) -> None:
         """A round's evaluations are in the log before the next commit, and before the end."""
-        plan = self.schedule.course.settings
+        plan = self.settings
         if plan.evaluates(round_id):
             holds(round_id in self.book.evaluated, "evaluation forgotten", f"round {round_id}")
         if plan.evaluates_federated(round_id) and round_id not in self.book.given_up:
@@ -168,37 +206,60 @@ class Ledger:
     def said(self, message: Offer | Ack) -> None:
         """The coordinator sends a message."""
         self.look()
+        holds(message.epoch == self.book.epoch, "wrong epoch", str(message))
         if isinstance(message, Offer):
             self._offered(message)
         elif message.verdict == "accepted":
-            self._counts(message.client, message.round_id)
+            self._counts((message.client, message.round_id))
             self.accepted.add((message.client, message.round_id))
         else:
-            known = (message.client, message.round_id) in self.accepted
-            holds(not known, "accepted update lost", f"{message}: it had been accepted")
-            counts = self._rows(message.round_id)
-            holds(message.client not in counts, "wrong answer", f"{message}: it counts")
+            answer = message.client, message.round_id
+            holds(answer not in self.accepted, "accepted update lost", f"{message}: it was")
+            holds(answer not in self.book.counted, "wrong answer", f"{message}: it counts")
+            if message.verdict == "late":
+                self._is_late(answer)
+                self.late.add(answer)
+
+    def _is_late(self, answer: Answer) -> None:
+        """Where late updates are carried over, one is refused only if it is old or given up."""
+        book = self.book
+        over = self.has_failed or len(book.commits) >= self.settings.rounds
+        if self.settings.carry_over and answer in self.offered:
+            may = over or answer in book.lost or self._too_old(answer[1], book.open)
+            holds(may, "late update lost", f"{answer} is refused in round {book.open}")
 
     def _offered(self, offer: Offer) -> None:
-        course, last = self.schedule.course, len(self.book.commits)
-        if offer.task == "fit":
-            right = offer.round_id == last + 1 and offer.client in course.asks(offer.round_id)
-        else:
-            right = offer.round_id == last and offer.client in course.settings.evaluators
+        book, plan, answer = self.book, self.settings, (offer.client, offer.round_id)
+        if offer.task == "evaluate":
+            right = offer.round_id == book.open - 1 and offer.client in plan.evaluators
+            holds(right, "offer to nobody asked", str(offer))
+            holds(offer.broadcast == book.state[0], "offer of another model", str(offer))
+            return
+        again = plan.carry_over and answer in self.offered and offer.round_id < book.open
+        fresh = offer.round_id == book.open
+        right = (again or fresh) and offer.client in self.schedule.course.may_ask(offer.round_id)
         holds(right, "offer to nobody asked", str(offer))
-        holds(offer.broadcast == self.book.state[0], "offer of another model", str(offer))
+        model = book.broadcasts[offer.round_id]
+        holds(offer.broadcast == model, "offer of another model", str(offer))
+        holds(offer.attempt >= self.offered.get(answer, 1), "attempt", f"{offer}: fewer than once")
+        self.offered[answer] = offer.attempt
+        self._not_too_many()
 
-    def _counts(self, client: ClientId, round_id: int) -> None:
-        durable = (client, round_id) in self.book.received
-        holds(durable, "acknowledged before durable", f"{client} in round {round_id}")
-        if round_id <= len(self.book.commits):
-            counts = client in self._rows(round_id)
-            holds(counts, "accepted for a closed round", f"{client} in round {round_id}")
+    def _not_too_many(self) -> None:
+        """Where no lease expires, an asynchronous federation has so many at work and no more."""
+        plan, book = self.settings, self.book
+        if plan.concurrency is None or plan.lease_s is not None:
+            return
+        busy = {c for c, r in self.offered if not (book.is_known((c, r)) or self._dropped(r))}
+        holds(len(busy) <= plan.concurrency, "too many at work", f"round {book.open}: {busy}")
 
-    def _rows(self, round_id: int) -> set[ClientId]:
-        if not 1 <= round_id <= len(self.book.commits):
-            return set()
-        return {client for client, _, _ in self.book.commits[round_id - 1].accepted}
+    def _dropped(self, made_in: int) -> bool:
+        return self._too_old(made_in, self.book.open)
+
+    def _counts(self, answer: Answer) -> None:
+        holds(answer in self.book.received, "acknowledged before durable", str(answer))
+        may = answer in self.book.counted or answer in self.book.usable(self.settings)
+        holds(may, "accepted for a closed round", str(answer))
 
     def resumed(self, machine: Coordinator) -> None:
         """A new process has folded the log: its machine must be where the log ends."""
@@ -214,7 +275,7 @@ class Ledger:
     def finished(self, command: Finish) -> None:
         """The coordinator says that all is done."""
         self.look()
-        plan, commits = self.schedule.course.settings, self.book.commits
+        plan, commits = self.settings, self.book.commits
         holds(len(commits) == plan.rounds, "finished early", f"after round {len(commits)}")
         self._surveyed(plan.rounds)
         chosen = commits[command.selected - 1]
@@ -224,9 +285,11 @@ class Ledger:
     def failed(self, error: FedplatError) -> None:
         """The coordinator gives up: the one cause that these courses leave it is a quorum."""
         self.look()
-        round_id = len(self.book.commits) + 1
-        have = self.book.deadlines.get(round_id, self._have(round_id))
-        short = isinstance(error, QuorumError) and have < self.schedule.course.settings.quorum
+        book, round_id = self.book, self.book.open
+        at_last = len(book.usable(self.settings))
+        have = min(one.get(round_id, at_last) for one in (book.deadlines, book.giving_up))
+        self.has_failed = True
+        short = isinstance(error, QuorumError) and have < self.settings.quorum
         holds(short and self._ripe(round_id), "failed without cause", str(error))
 
 
@@ -239,6 +302,8 @@ def _where(machine: Coordinator) -> tuple[object, ...]:
         machine.previous,
         sorted(machine.round.accepted),
         sorted(machine.round.lost),
+        sorted((one.client, one.round_id) for one in machine.backlog.waiting),
+        [(a.client, a.round_id, a.attempt) for a in machine.backlog.assignments.values()],
         sorted(machine.survey.found),
         machine.epoch,
         machine.evaluating,

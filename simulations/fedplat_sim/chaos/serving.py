@@ -15,6 +15,7 @@ from fedplat.engine.commands import (
     FoldAhead,
     Send,
     SetDeadline,
+    SetLease,
 )
 from fedplat.engine.coordinator import Coordinator
 from fedplat.engine.events import (
@@ -23,6 +24,7 @@ from fedplat.engine.events import (
     DeadlinePassed,
     Evaluated,
     EvaluationReceived,
+    LeaseExpired,
     PauseRequested,
     ResumeRequested,
     RoundCommitted,
@@ -31,7 +33,7 @@ from fedplat.engine.events import (
 )
 from fedplat.engine.intake import flaw
 from fedplat.engine.messages import Ack, Decline, Message, Offer, Submit
-from fedplat.engine.references import broadcasts, live_after
+from fedplat.engine.references import broadcasts, is_held, live_after
 from fedplat.errors import FedplatError, MissingBlobError
 from fedplat.runtime.driver import Driver
 from fedplat.runtime.server_work import ServerWork
@@ -49,6 +51,7 @@ AGAIN_S = 0.5  # after so long an operator tries again
 GATHER_S = 0.02  # events that come within so long are logged together
 WORK_S = 0.05  # what a fold takes
 EVALUATION_S = 0.2  # what the coordinator's own evaluation takes
+TICK_S = 1e-6  # what summing times may lose
 
 
 class Serving:
@@ -73,12 +76,14 @@ class Serving:
     def _start(self) -> None:
         disk, process = self.process.disk, self.process
         self.machine = self.suspects.coordinator(self.schedule.course.plan)
+        self.heard: dict[ClientId, float] = {}
         self.server: ServerWork = self.suspects.server(
             tiny.cargo(), Mean(), disk.blobs, len(self.schedule.course.clients)
         )
         performers = {
             Send: lambda command: self._say(command.message),
             SetDeadline: self._set_deadline,
+            SetLease: lambda command: self._look_again(command, command.lease_s),
             FoldAhead: lambda command: self.server.fold_ahead(command),
             Aggregate: lambda command: process.later(WORK_S, lambda: self._aggregate(command)),
             Commit: lambda command: self.driver.post(command.record),
@@ -119,6 +124,7 @@ class Serving:
 
     def opened(self, client: ClientId) -> None:
         """A client has a new session: it hears again what it may not have heard."""
+        self.heard[client] = self.time.now()
         self.process.run(lambda: self._say_again(client))
 
     def received(self, payload: bytes, update: bytes) -> None:
@@ -138,6 +144,7 @@ class Serving:
 
     def _take(self, message: Message, update: bytes) -> None:
         now_s = self.process.now()
+        self.heard[message.client] = self.time.now()
         match message:
             case Submit(client, round_id, "evaluate", _, _, metrics):
                 self._post(EvaluationReceived(now_s, round_id, client, metrics))
@@ -179,6 +186,21 @@ class Serving:
         passed = DeadlinePassed(command.time_s, command.round_id, command.task)
         left_s = command.time_s - self.process.now()
         self.process.later(left_s, lambda: self._post(passed))
+
+    def _look_again(self, command: SetLease, after_s: float) -> None:
+        self.process.later(after_s, lambda: self._look_at(command))
+
+    def _look_at(self, command: SetLease) -> None:
+        """A lease has run out, unless something was heard of the client meanwhile."""
+        if not is_held(self.machine, command) or self.finished or self.failure:
+            return
+        now_s = self.time.now()
+        silent_s = now_s - self.heard.get(command.client, 0.0)
+        if silent_s + TICK_S < command.lease_s:
+            self._look_again(command, command.lease_s - silent_s)
+            return
+        mine = command.round_id, command.client, command.task, command.attempt
+        self._post(LeaseExpired(self.process.now(), *mine))
 
     def _aggregate(self, command: Aggregate) -> None:
         self._post(self.server.aggregate(command, self.process.now()))

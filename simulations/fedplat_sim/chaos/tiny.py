@@ -25,6 +25,7 @@ LARGE = 2.0**70  # next to it a float64 sum forgets what is small
 CACHED = 1 << 14
 ROUND_BYTES = 4  # a client's state lists the rounds that count, so many bytes each
 Row = tuple[ClientId, Digest, float]
+Made = tuple[int, Digest]
 
 
 @lru_cache(1)
@@ -73,22 +74,26 @@ def next_state(state: bytes, round_id: int) -> bytes:
 
 @lru_cache(CACHED)
 def calm(
-    broadcast: Digest, kept: Digest, round_id: int, rows: tuple[Row, ...]
+    broadcast: Digest, kept: Digest, round_id: int, rows: tuple[Row, ...], made: tuple[Made, ...]
 ) -> tuple[Digest, Digest, Digest]:
     """What a calm run commits (broadcast, kept, model) after exactly these updates.
 
+    `made` says of each row in which round, and of which broadcast, its update was made.
     Nothing else was ever computed by the one who computes this, and nothing ahead.
     """
     blobs = MemoryBlobs()
     work = ServerWork(cargo(), MeanRule(), blobs, num_registered=1)
     for payload in _states().get(broadcast, b""), _states().get(kept, b""):
         blobs.put(payload)
-    for client, _, _ in rows:
-        blobs.put(trained(client, round_id, broadcast))
-    made: Aggregated = work.aggregate(Aggregate(round_id, broadcast, kept, rows), 0.0)
-    for digest in (made.broadcast, made.kept):
+    for (client, _, _), (asked_in, of) in zip(rows, made, strict=True):
+        blobs.put(trained(client, asked_in, of))
+    fresh = all(asked_in == round_id for asked_in, _ in made)
+    whole = sum(weight(client) for client, _, _ in rows)
+    scale = 1.0 if fresh else sum(part for _, _, part in rows) / whole
+    done: Aggregated = work.aggregate(Aggregate(round_id, broadcast, kept, rows, scale), 0.0)
+    for digest in (done.broadcast, done.kept):
         _states()[digest] = bytes(blobs.get(digest))
-    return made.broadcast, made.kept, made.model
+    return done.broadcast, done.kept, done.model
 
 
 @lru_cache(1)

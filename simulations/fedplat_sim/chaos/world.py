@@ -7,7 +7,7 @@ from fedplat.errors import FedplatError, MissingBlobError
 from fedplat.types import ClientId, Digest
 from fedplat_sim.chaos import tiny
 from fedplat_sim.chaos.attending import AGAIN_S, Attending
-from fedplat_sim.chaos.faults import HEAL_S, Schedule
+from fedplat_sim.chaos.faults import HEAL_S, Ghost, Schedule
 from fedplat_sim.chaos.network import Network
 from fedplat_sim.chaos.serving import Serving
 from fedplat_sim.chaos.suspects import Suspects
@@ -45,6 +45,7 @@ class World:
             for name in schedule.course.clients
         }
         self.kept = dict.fromkeys(self.clients, b"")
+        self.words: dict[ClientId, bytes] = {}  # the last that was said to each
         self.steps = 0
 
     def run(self) -> None:
@@ -65,6 +66,7 @@ class World:
     def to_client(self, client: ClientId, payload: bytes) -> None:
         """As in `Wires`: what is said to a client that is not there is lost."""
         self.trace.update(payload)
+        self.words[client] = payload
         if self.clients[client].connected:
             self.network.send(client, False, payload, self.clients[client].received)
 
@@ -100,6 +102,19 @@ class World:
         self.serving.ledger.lose()
         for client in self.clients:
             self.lost(client, AGAIN_S)
+        for _, fault in self.schedule.faults:
+            if isinstance(fault, Ghost) and (words := self.words.get(fault.client)):
+                self._haunt(fault, words)
+
+    def _haunt(self, ghost: Ghost, words: bytes) -> None:
+        """Has a client hear a dead coordinator, a while after the next one has begun to speak.
+
+        Not in order: there its last words come after those before them, or not at all.
+        """
+        if self.schedule.ordered:
+            return
+        client, due_s = self.clients[ghost.client], self.time.now() + AGAIN_S + ghost.after_s
+        self.time.at(due_s, lambda: client.received(words))
 
     def _connect(self, client: Attending, attempt: int) -> None:
         if attempt != client.attempt or not client.process.alive:

@@ -52,6 +52,22 @@ class WorksAgain(Client):
         return super()._offered(offer)
 
 
+class ListensToTheOld(Client):
+    """A coordinator that was replaced is obeyed like the one that replaced it."""
+
+    def _is_present(self, epoch):
+        return True
+
+
+class NeverTriesAgain(Client):
+    """A new attempt at an assignment whose work was lost is taken for a repetition."""
+
+    def _offered(self, offer):
+        again = offer.attempt > 1 and self.answer is None and self.offer is not None
+        same = again and self.offer.round_id == offer.round_id
+        return [] if same else super()._offered(offer)
+
+
 class SaysItOnce(Client):
     """What was said and lost is not said again."""
 

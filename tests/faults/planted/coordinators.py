@@ -6,6 +6,7 @@ from fedplat.engine.commands import Evaluate, Send
 from fedplat.engine.coordinator import Coordinator
 from fedplat.engine.events import DeadlinePassed
 from fedplat.engine.messages import Ack, Offer
+from fedplat.engine.staleness import Constant
 from fedplat.types import Digest
 
 
@@ -260,6 +261,70 @@ class StaysPaused(Coordinator):
 
     def _operated(self, event):
         return [] if self.phase == "paused" else super()._operated(event)
+
+
+class ForgetsALease(Coordinator):
+    """A lease that has expired is not offered again."""
+
+    def _lease_expired(self, event):
+        return []
+
+
+class CountsTheStaleWhole(Coordinator):
+    """An update counts alike, however old it is."""
+
+    def _ordered(self):
+        return self.round.rows(Constant())
+
+
+class ScalesNothing(Coordinator):
+    """What staleness takes from the weights is given back by the mean."""
+
+    def _aggregate(self):
+        return replace(super()._aggregate(), scale=1.0)
+
+
+class DropsWhatWaits(Coordinator):
+    """What came between two rounds is not taken into the next."""
+
+    def _admit(self):
+        self.backlog.waiting.clear()
+        return super()._admit()
+
+
+class AcceptsWhatWaits(Coordinator):
+    """What comes between two rounds is accepted at once, whatever the next round says."""
+
+    def _update_received(self, event):
+        commands = super()._update_received(event)
+        waits = self.backlog.holds(event) and not commands
+        return [self._ack(event, "accepted")] if waits else commands
+
+
+class TakesWhatIsTooOld(Coordinator):
+    """A late update counts, however old it is."""
+
+    def _open(self):
+        self.plan = replace(self.plan, max_staleness=None)
+        return super()._open()
+
+
+class AsksTooMany(Coordinator):
+    """More clients are kept at work than the plan allows."""
+
+    def _initialised(self, event):
+        if self.plan.concurrency is not None:
+            self.plan = replace(self.plan, concurrency=self.plan.concurrency + 1)
+        return super()._initialised(event)
+
+
+class SaysTheFirstEpoch(Coordinator):
+    """A coordinator that was started again speaks as the first."""
+
+    def handle(self, event):
+        commands = super().handle(event)
+        self.epoch = 1
+        return commands
 
 
 BUGS = {

@@ -1,0 +1,53 @@
+"""What the durable log of a schedule says so far."""
+
+from dataclasses import dataclass, field
+
+from fedplat.engine.events import RoundCommitted, UpdateReceived
+from fedplat.engine.plan import Plan
+from fedplat.types import ClientId, Digest
+
+Answer = tuple[ClientId, int]  # whose, and to the offer of which round
+
+
+@dataclass
+class Book:
+    """What has happened, entry by entry.
+
+    `deadlines` and `given_up` are the rounds whose updates, or evaluations, came to a deadline;
+    `counted` says in which round an answer counts, `broadcasts` what each round offered.
+    """
+
+    version: int = 0
+    epoch: int = 0
+    received: dict[Answer, UpdateReceived] = field(default_factory=dict)
+    lost: set[Answer] = field(default_factory=set)
+    deadlines: dict[int, int] = field(default_factory=dict)  # by round: how many had come
+    giving_up: dict[int, int] = field(default_factory=dict)  # likewise, when a client was given up
+    commits: list[RoundCommitted] = field(default_factory=list)
+    evaluated: set[int] = field(default_factory=set)
+    surveyed: set[Answer] = field(default_factory=set)
+    given_up: set[int] = field(default_factory=set)
+    counted: dict[Answer, int] = field(default_factory=dict)
+    broadcasts: list[Digest] = field(default_factory=list)
+    state: tuple[Digest, Digest, Digest] = (Digest(""), Digest(""), Digest(""))
+
+    @property
+    def open(self) -> int:
+        """The round after the last commit."""
+        return len(self.commits) + 1
+
+    def is_known(self, answer: Answer) -> bool:
+        """Whether it is settled what becomes of it."""
+        return answer in self.received or answer in self.lost
+
+    def usable(self, plan: Plan) -> set[Answer]:
+        """What has come and can count in the open round, and counts nowhere yet."""
+        most = plan.max_staleness if plan.carry_over else 0
+        oldest = 1 if most is None else self.open - most
+        fresh = (one for one in self.received if one not in self.counted)
+        return {(client, round_id) for client, round_id in fresh if round_id >= oldest}
+
+    def source(self, client: ClientId, update: Digest) -> Answer | None:
+        """The answer that this update was."""
+        mine = (a for a, one in self.received.items() if a[0] == client and one.update == update)
+        return next(iter(mine), None)
