@@ -31,6 +31,7 @@ TABLES: Mapping[str, tuple[str, str, int]] = {
     "partition": ("fedplat.data.partition", "BY_NAME", 0),
     "clients.sampler": ("fedplat.engine.sampling", "BY_NAME", 1),
     "clients.stragglers": ("fedplat.engine.sampling", "DELAYS", 0),
+    "clients.staleness": ("fedplat.engine.staleness", "BY_NAME", 0),
     "codec": ("fedplat.codecs", "BY_NAME", 0),
     "aggregator": ("fedplat.aggregators", "BY_NAME", 0),
     "--executor": ("fedplat.runtime.executors", "BY_NAME", 9),

@@ -8,6 +8,7 @@ from fedplat.algorithms.ditto import Ditto
 from fedplat.algorithms.fedavg import FedAvg
 from fedplat.algorithms.fedavgm import FedAvgM
 from fedplat.algorithms.fedbn import FedBN
+from fedplat.algorithms.fedbuff import FedBuff
 from fedplat.algorithms.feddyn import FedDyn
 from fedplat.algorithms.fednova import FedNova
 from fedplat.algorithms.fedopt import FedAdagrad, FedAdam, FedYogi
@@ -26,6 +27,7 @@ BY_NAME: Mapping[str, type[Algorithm]] = {
     "fedavg": FedAvg,
     "fedavgm": FedAvgM,
     "fedbn": FedBN,
+    "fedbuff": FedBuff,
     "feddyn": FedDyn,
     "fednova": FedNova,
     "fedper": FedPer,

@@ -8,20 +8,19 @@ from typing import Any
 
 import torch
 
-from fedplat import aggregators, algorithms, codecs, data, rng
-from fedplat.config import trace
+from fedplat import aggregators, algorithms, codecs, data
+from fedplat.config import planning
 from fedplat.config.app import load_app
 from fedplat.config.scenario import Scenario
-from fedplat.engine import sampling
 from fedplat.engine.payload import Cargo
-from fedplat.engine.plan import Plan, Select
+from fedplat.engine.plan import Plan
 from fedplat.errors import CompositionError
 from fedplat.learning import models
 from fedplat.learning.byo import AppLearner
 from fedplat.learning.torch_learner import TorchLearner
 from fedplat.protocols import Algorithm, FoldRule, Learner
 from fedplat.runtime.client_work import SURVEYED, ClientWork
-from fedplat.types import ClientId, Dataset, client_id
+from fedplat.types import ClientId, Dataset
 
 LOW_PARTICIPATION = 0.1
 
@@ -57,6 +56,7 @@ def build(scenario: Scenario, own: Own | None = None) -> Parts:
     learner = _learner(scenario, loaded.train)
     cargo = Cargo(algorithm, codecs.build(scenario.codec), learner.initial())
     _refuse_what_can_not_work(scenario, algorithm, learner, cargo)
+    planning.refuse_what_can_not_be_late(scenario, algorithm)
     is_open = scenario.evaluation.test
     work = ClientWork(
         cargo,
@@ -69,7 +69,7 @@ def build(scenario: Scenario, own: Own | None = None) -> Parts:
     )
     return Parts(
         scenario=scenario,
-        plan=_plan(scenario, shards),
+        plan=planning.plan(scenario, shards),
         rule=aggregators.build(scenario.aggregator),
         work=work,
         loaded=loaded,
@@ -140,45 +140,6 @@ def _learner(scenario: Scenario, train: Dataset) -> Learner:
         **options,
     )
     return TorchLearner(factory, scenario.training, train.task, scenario.seed)
-
-
-def _plan(scenario: Scenario, shards: data.PartitionedShards) -> Plan:
-    evaluation, clients = scenario.evaluation, scenario.clients
-    every = {"never": None, "final": 0}.get(str(evaluation.federated), evaluation.federated)
-    return Plan(
-        rounds=scenario.rounds,
-        per_round=scenario.per_round,
-        select=_select(scenario, shards),
-        evaluators=_evaluators(scenario) if every is not None else (),
-        quorum=clients.quorum,
-        deadline_s=clients.deadline_s,
-        on_divergence=scenario.on_divergence,
-        evaluate_every=evaluation.every,
-        federated_every=every if every is None else int(every),
-        keep_best=evaluation.keep == "best",
-        patience=evaluation.patience,
-    )
-
-
-def _select(scenario: Scenario, shards: data.PartitionedShards) -> Select:
-    clients = scenario.clients
-    return sampling.selection(
-        sampler=trace.resolved(clients.sampler),
-        population=clients.count,
-        ask=scenario.per_round + clients.over_selection,
-        dropout=clients.dropout,
-        stragglers=clients.stragglers,
-        samples=shards.samples,
-        seed=scenario.seed,
-    )
-
-
-def _evaluators(scenario: Scenario) -> tuple[ClientId, ...]:
-    count, wanted = scenario.clients.count, scenario.evaluation.clients
-    if wanted is None or wanted >= count:
-        return tuple(client_id(index) for index in range(count))
-    drawn = rng.numpy_generator(scenario.seed, "evaluators").choice(count, wanted, replace=False)
-    return tuple(client_id(int(index)) for index in sorted(drawn))
 
 
 def _refuse_what_can_not_work(

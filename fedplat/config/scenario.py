@@ -101,6 +101,44 @@ class ClientsConfig(_Frozen):
     """The probability that an asked client does not answer."""
     stragglers: Part | None = None
     """The distribution of the clients' delays: a key of `fedplat.engine.sampling.DELAYS`."""
+    late: Literal["refuse", "carry_over"] = "refuse"
+    """What becomes of an update that comes after its round has closed."""
+    concurrency: int | None = Field(default=None, ge=1)
+    """Makes the federation asynchronous (FedBuff): so many clients are kept at work, and every
+    `per_round` updates, of whatever age, make a round."""
+    staleness: Part = {"name": "polynomial"}
+    """How much a late update counts: a key of `fedplat.engine.staleness.BY_NAME`."""
+    max_staleness: int | None = Field(default=None, ge=0)
+    """The number of rounds that an update may be late; older ones are refused."""
+    spares: int = Field(default=0, ge=0)
+    """How many clients a round may ask in the place of those of which nothing is heard."""
+    max_attempts: int | None = Field(default=None, ge=1)
+    """After so many leases without a sign of life a client is given up for the round."""
+
+    @model_validator(mode="after")
+    def _in_keeping(self) -> "ClientsConfig":
+        for key in ("staleness", "max_staleness"):
+            is_default = getattr(self, key) == type(self).model_fields[key].default
+            if not (is_default or self.carries_over):
+                raise ValueError(f'{key} is for `late = "carry_over"` or `concurrency`: add one')
+        if self.concurrency is None:
+            return self
+        for key in ("over_selection", "spares"):
+            if getattr(self, key):
+                raise ValueError(f"{key} is for synchronous rounds: leave it out, or `concurrency`")
+        if self.per_round is None:
+            raise ValueError("concurrency needs `per_round`: how many updates make a round")
+        if not self.per_round <= self.concurrency <= self.count:
+            raise ValueError(
+                f"concurrency {self.concurrency} must lie between per_round {self.per_round} "
+                f"and count {self.count}"
+            )
+        return self
+
+    @property
+    def carries_over(self) -> bool:
+        """Whether late updates count in a later round."""
+        return self.late == "carry_over" or self.concurrency is not None
 
 
 class EvaluationConfig(_Frozen):

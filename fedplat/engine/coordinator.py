@@ -41,7 +41,6 @@ from fedplat.engine.events import (
     LeaseExpired,
     OperatorEvent,
     PauseRequested,
-    ResumeRequested,
     RoundCommitted,
     Started,
     UpdateReceived,
@@ -51,7 +50,7 @@ from fedplat.engine.messages import Ack, Verdict
 from fedplat.engine.plan import Plan
 from fedplat.engine.round import Round, Row
 from fedplat.engine.survey import Survey
-from fedplat.engine.validation import Validated, validation_loss
+from fedplat.engine.validation import Validated, Validation, validation_loss
 from fedplat.errors import FedplatError
 from fedplat.types import ClientId, Digest, Metrics
 
@@ -88,8 +87,7 @@ class Coordinator:
     pending: Aggregated | None = None
     survey: Survey = field(default_factory=Survey)
     evaluating: Evaluate | None = None
-    best: Validated | None = None
-    not_better: int = 0
+    validation: Validation = field(default_factory=Validation)
     failure: FedplatError | None = None
     paused: bool = False
 
@@ -120,10 +118,8 @@ class Coordinator:
                 return self._committed(event)
             case Evaluated():
                 return self._evaluated(event)
-            case PauseRequested() | ResumeRequested() | AbortRequested():
-                return self._operated(event)
             case _:
-                assert_never(event)
+                return self._operated(event)
 
     def resume(self, time_s: float) -> Commands:
         """What is outstanding, after the log was folded again.
@@ -183,9 +179,7 @@ class Coordinator:
         if self.phase != "idle":
             return []
         self.broadcast, self.kept, self.model = event.broadcast, event.kept, event.model
-        if self.plan.rounds == 0:
-            return self._after_commit()
-        return self._open()
+        return self._open() if self.plan.rounds else self._after_commit()
 
     def _open(self) -> Commands:
         if self.paused:
@@ -369,16 +363,15 @@ class Coordinator:
         self.survey.take(found)
         if self.survey.missing:
             return []
-        loss = validation_loss(self.survey.found.values())
-        better = loss is not None and (self.best is None or loss < self.best.loss)
-        self.not_better = 0 if better else self.not_better + 1
-        if better and loss is not None:
-            self.best = Validated(round_id, loss, self.broadcast, self.kept, self.model)
+        loss, mine = validation_loss(self.survey.found.values()), (self.broadcast, self.kept)
+        self.validation.judge(
+            None if loss is None else Validated(round_id, loss, *mine, self.model)
+        )
         return self._next()
 
     def _next(self) -> Commands:
         patience = self.plan.patience
-        stops = patience is not None and self.not_better >= patience
+        stops = patience is not None and self.validation.not_better >= patience
         if self.round.round_id < self.plan.rounds and not stops:
             return self._open()
         self.phase = "finished"
@@ -386,13 +379,12 @@ class Coordinator:
         return [*late, *self._finish()]
 
     def _finish(self) -> Commands:
-        return [] if self.evaluating else [self._result()]
-
-    def _result(self) -> Finish:
-        last, best = self.round.round_id, self.best
+        if self.evaluating:
+            return []
+        last, best = self.round.round_id, self.validation.best
         if self.plan.keep_best and best is not None:
-            return Finish(last, best.round_id, best.broadcast, best.model)
-        return Finish(last, last, self.broadcast, self.model)
+            return [Finish(last, best.round_id, best.broadcast, best.model)]
+        return [Finish(last, last, self.broadcast, self.model)]
 
     def _operated(self, event: OperatorEvent) -> Commands:
         if self.phase in ("finished", "failed"):

@@ -40,4 +40,5 @@ def _late(machine: Coordinator) -> set[Digest]:
 
 
 def _best(machine: Coordinator) -> tuple[Digest, ...]:
-    return (machine.best.broadcast, machine.best.kept) if machine.best else ()
+    best = machine.validation.best
+    return (best.broadcast, best.kept) if best else ()

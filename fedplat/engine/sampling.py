@@ -4,7 +4,7 @@ A round's cost does not depend on how many clients are registered (an availabili
 aside): ids are made when they are drawn, and drawing is Floyd's, never a shuffle.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Protocol, runtime_checkable
@@ -15,7 +15,7 @@ from jaxtyping import Int64
 from fedplat import check, parts, rng
 from fedplat.engine.availability import Trace
 from fedplat.engine.fates import DELAYS, Fates
-from fedplat.engine.plan import Select, Selected
+from fedplat.engine.plan import Selected
 from fedplat.errors import ConfigError
 from fedplat.types import ClientId, client_id
 
@@ -178,12 +178,25 @@ class Selection:
     ask: int
     fates: Fates
     seed: int
+    in_reserve: int = 0
 
     def __call__(self, round_id: int, time_s: float) -> tuple[Selected, ...]:
+        """The round's cohort, in ClientId order."""
         generator = rng.numpy_generator(self.seed, "cohort", "round", round_id)
-        cohort = self.sampler(self.ask, round_id, time_s, generator)
-        fates = [self.fates.of(client, round_id) for client in cohort]
-        pairs = zip(cohort, fates, strict=True)
+        return self._fated(self.sampler(self.ask, round_id, time_s, generator), round_id)
+
+    def reserve(self, round_id: int, time_s: float) -> tuple[Selected, ...]:
+        """`in_reserve` clients in a random order, to be asked one by one; all alike, cohort or not.
+
+        The sampler has its say in who is among them, not in their order.
+        """
+        generator = rng.numpy_generator(self.seed, "reserve", "round", round_id)
+        drawn = self.sampler(self.in_reserve, round_id, time_s, generator)
+        return self._fated([drawn[index] for index in generator.permutation(len(drawn))], round_id)
+
+    def _fated(self, clients: Sequence[ClientId], round_id: int) -> tuple[Selected, ...]:
+        fates = [self.fates.of(client, round_id) for client in clients]
+        pairs = zip(clients, fates, strict=True)
         return tuple(Selected(client, fate.dropped, fate.delay_s) for client, fate in pairs)
 
 
@@ -196,11 +209,13 @@ def selection(
     seed: int,
     dropout: float = 0.0,
     stragglers: Mapping[str, Any] | None = None,
-) -> Select:
-    """Makes a `Select` of a scenario's parts.
+    in_reserve: int = 0,
+) -> Selection:
+    """Makes a `Select` of a scenario's parts, with its reserve.
 
-    `ask` is per_round plus over_selection; `sampler` and `stragglers` are parts, `{"name": …, …}`;
-    the trace of `{"name": "availability", "trace": …}` is a `Trace`, not a file's name.
+    `ask` is per_round plus over_selection; `in_reserve` is cut to the population; `sampler` and
+    `stragglers` are parts, `{"name": …, …}`; the trace of `{"name": "availability", "trace": …}` is
+    a `Trace`, not a file's name.
 
     Raises: ConfigError, if a name or key is unknown (the nearest one is offered), a value is
     refused, or more clients are asked than are registered.
@@ -220,7 +235,8 @@ def selection(
         raise ConfigError(where="clients", reason=str(error)) from error
     clients = Clients(registered, samples)
     table = {name: partial(maker, clients) for name, maker in BY_NAME.items()}
-    return Selection(parts.build("clients.sampler", table, sampler), ask, fates, seed)
+    drawn = parts.build("clients.sampler", table, sampler)
+    return Selection(drawn, ask, fates, seed, min(in_reserve, len(registered)))
 
 
 def floyd(ask: int, count: int, generator: np.random.Generator) -> list[int]:

@@ -20,6 +20,27 @@ class Validated:
     model: Digest
 
 
+@dataclass(slots=True)
+class Validation:
+    """The best model so far, and how many evaluations in a row were no better.
+
+    One of which nothing is known (nobody disclosed a loss, nobody has validation samples) is not
+    counted: it says nothing of the model.
+    """
+
+    best: Validated | None = None
+    not_better: int = 0
+
+    def judge(self, model: Validated | None) -> None:
+        """Takes a model with its loss, if there is any."""
+        if model is None:
+            return
+        if self.best is None or model.loss < self.best.loss:
+            self.best, self.not_better = model, 0
+        else:
+            self.not_better += 1
+
+
 def validation_loss(surveys: Iterable[Metrics]) -> Fraction | None:
     """The mean loss over all validation samples: of the clients' own models, if they have such.
 

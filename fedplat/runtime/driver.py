@@ -31,7 +31,8 @@ class Driver:
     `around_append` is entered before events are written: what they name is made durable there.
 
     Guarantees: an event is durable in the log before the machine sees it, so before anything is
-    said or done because of it; events that are posted together cost one write.
+    said or done because of it; events that are posted together cost one write; nothing is appended
+    to a log that somebody else has gone on with.
     """
 
     def __init__(
@@ -46,12 +47,15 @@ class Driver:
         self.machine, self._log, self._perform = machine, log, perform
         self._around_append, self._observers = around_append, tuple(observers)
         self._inbox: list[Event] = []
+        self._version = log.version
 
     def replay(self) -> int:
         """Folds the log into the machine without performing anything; returns its length."""
+        self._version = 0
         for entry in self._log.read():
             self.machine.handle(journal.decode(entry))
-        return self._log.version
+            self._version += 1
+        return self._version
 
     def resume(self, time_s: float) -> None:
         """Has everything done that was outstanding when the log ended."""
@@ -67,7 +71,8 @@ class Driver:
         while self._inbox:
             batch, self._inbox = self._inbox, []
             with self._around_append():
-                self._log.append([journal.encode(event) for event in batch], self._log.version)
+                entries = [journal.encode(event) for event in batch]
+                self._version = self._log.append(entries, self._version)
             for event in batch:
                 for observe in self._observers:
                     observe(event)

@@ -150,6 +150,7 @@ def round_line(record: Round, num_rounds: int) -> str:
             {
                 "dropped": record.dropped,
                 "late": record.late,
+                "from earlier rounds": record.stale,
                 "refused": record.refused,
                 "from unlike environments": record.unlike,
             }

@@ -82,6 +82,7 @@ def _facts(progress: Progress) -> Table:
         {
             "dropped": progress.dropped,
             "late": progress.late,
+            "from earlier rounds": progress.stale,
             "refused": progress.refused,
             "from unlike environments": progress.unlike,
         }

@@ -30,6 +30,7 @@ class Progress:
     bytes_down: int = 0
     dropped: int = 0
     late: int = 0
+    stale: int = 0
     refused: int = 0
     unlike: int = 0
     joined: frozenset[str] = frozenset()
@@ -65,6 +66,7 @@ class Progress:
             bytes_down=self.bytes_down + record.bytes_down,
             dropped=self.dropped + record.dropped,
             late=self.late + record.late,
+            stale=self.stale + record.stale,
             refused=self.refused + record.refused,
             unlike=self.unlike + record.unlike,
         )

@@ -151,11 +151,13 @@ class Recorder:
         round_, transport = self.federation.coordinator.round, self.federation.transport
         before, self._bytes = self._bytes, (transport.bytes_up, transport.bytes_down)
         seconds = self.federation.stopwatch.lap("train")
+        late = () if self.federation.coordinator.plan.carry_over else round_.missing
         self._held = {
             "asked": len(round_.asked),
             "dropped": sum(why == "dropout" for why in round_.lost.values()),
             "refused": sum(why != "dropout" for why in round_.lost.values()),
-            "late": len(round_.missing),
+            "late": len(late),
+            "stale": sum(one.round_id < round_.round_id for one in round_.accepted.values()),
             "bytes_up": transport.bytes_up - before[0],
             "bytes_down": transport.bytes_down - before[1],
             "clients_per_s": len(committed.accepted) / seconds["total"],

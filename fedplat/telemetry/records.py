@@ -63,6 +63,7 @@ class Round:
     accepted: int = 0
     dropped: int = 0
     late: int = 0
+    stale: int = 0
     refused: int = 0
     unlike: int = 0
     bytes_up: int = 0

@@ -46,11 +46,16 @@ def test_patience_ends_the_run_when_validation_has_not_become_better_for_so_long
     assert play([3.0, 1.0, 2.0, 0.9, 0.8], patience=2).round_id == 5  # better in time
 
 
-def test_an_equal_loss_is_not_better_and_no_validation_sample_neither():
+def test_an_equal_loss_is_not_better():
     assert play([1.0, 1.0, 1.0], keep_best=True).selected == 1
+    assert play([1.0, 1.0, 1.0, 1.0], patience=2).round_id == 3
+
+
+def test_an_evaluation_without_any_loss_is_no_reason_to_stop():
     assert play([None, None, None], keep_best=True, patience=2) == Finish(
-        2, 2, Digest("b2"), Digest("m2")
+        3, 3, Digest("b3"), Digest("m3")
     )
+    assert play([1.0, None, None, 2.0, 2.0], patience=2).round_id == 5
 
 
 def test_the_loss_is_that_of_all_samples_and_of_the_clients_own_models_if_they_have_such():

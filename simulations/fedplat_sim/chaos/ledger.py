@@ -307,6 +307,6 @@ def _where(machine: Coordinator) -> tuple[object, ...]:
         sorted(machine.survey.found),
         machine.epoch,
         machine.evaluating,
-        machine.best,
+        machine.validation.best,
         str(machine.failure),
     )
