@@ -164,7 +164,7 @@ class Coordinator:
     def awaited(self, client: ClientId) -> Assignment | None:
         """What the client was asked now, in this round or survey, and has not answered."""
         asked = self._asked
-        return asked.asked.get(client) if client in asked.missing else None
+        return asked.asked[client] if asked.is_missing(client) else None
 
     @property
     def _asked(self) -> Round | Survey:
@@ -231,14 +231,13 @@ class Coordinator:
         return [self._ack(event, "accepted"), *more]
 
     def _count(self, event: UpdateReceived) -> None:
-        self.round.accepted[event.client] = event
+        self.round.accept(event)
         self.counted.setdefault(event.client, set()).add(event.round_id)
-        self.round.lost.pop(event.client, None)
         self.backlog.assignments.pop(event.client, None)
 
     def _declined(self, event: ClientDeclined) -> Commands:
         late = self.backlog.find(event.client, event.round_id) is not None
-        missing = self._is_open(event.round_id) and event.client in self.round.missing
+        missing = self._is_open(event.round_id) and self.round.is_missing(event.client)
         if not (late or missing):
             return []
         if event.reason == "failed" and self.plan.on_divergence == "stop":
@@ -361,7 +360,7 @@ class Coordinator:
         if self.phase != "surveying" or round_id != self.survey.round_id:
             return []
         self.survey.take(found)
-        if self.survey.missing:
+        if not self.survey.is_complete:
             return []
         loss, mine = validation_loss(self.survey.found.values()), (self.broadcast, self.kept)
         self.validation.judge(

@@ -20,6 +20,7 @@ from fedplat.params import (
     decode_tensors,
     encode_state,
     encode_tensors,
+    raw_bytes,
 )
 from fedplat.protocols import Algorithm, ClientResult, Codec, ColumnCodec, ServerState
 from fedplat.types import State, Tensors, TensorSpec
@@ -94,10 +95,12 @@ class Cargo:
         """The most that an update may take: twice its float32 bytes, and room for headers."""
         return 2 * (self._head_bytes + FLOAT32_BYTES * self.shared.dim) + HEADER_ROOM_BYTES
 
-    def encode_broadcast(self, state: ServerState) -> bytes:
-        """What every client of a round downloads."""
+    def encode_broadcast(self, state: ServerState) -> bytes | memoryview:
+        """What every client of a round downloads; a vector alone in its own memory, not a copy."""
         beside = [state.params.beside[spec.name] for spec in self.shared.beside]
         down = [state.down[spec.name] for spec in _specs(state.down)]
+        if not beside and not down:
+            return raw_bytes(state.params.vector)
         return encode_tensors([state.params.vector, *beside, *down])
 
     def decode_broadcast(self, payload: bytes | memoryview) -> tuple[Params, Tensors]:

@@ -32,10 +32,16 @@ class Round:
     folded: int = 0
     _candidates: list[Selected] | None = None
     _spared: int = 0
+    _fresh: int = 0
 
     @property
     def missing(self) -> list[ClientId]:
-        return [c for c in self.asked if c not in self.accepted and c not in self.lost]
+        return [client for client in self.asked if self.is_missing(client)]
+
+    def is_missing(self, client: ClientId) -> bool:
+        """Whether the client was asked and has not answered."""
+        answered = client in self.accepted or client in self.lost
+        return client in self.asked and not answered
 
     @property
     def open(self) -> list[Assignment]:
@@ -104,7 +110,7 @@ class Round:
     def expire(self, event: LeaseExpired) -> Assignment | None:
         """The assignment that this event is about, to be offered again."""
         held = self.asked.get(event.client)
-        if held is None or event.client not in self.missing or not held.is_meant(event):
+        if held is None or not (self.is_missing(event.client) and held.is_meant(event)):
             return None
         again = self.asked[event.client] = held.again()
         return again
@@ -126,7 +132,14 @@ class Round:
         if len(self.accepted) >= plan.per_round:
             return False
         short = plan.concurrency is not None or len(self.accepted) < plan.quorum
-        return bool(self.missing or (short and self.backlog.assignments))
+        missing = len(self.asked) - len(self.lost) - self._fresh
+        return missing > 0 or (short and bool(self.backlog.assignments))
+
+    def accept(self, event: UpdateReceived) -> None:
+        """Counts an update of a client that has none in this round yet."""
+        self.accepted[event.client] = event
+        self.lost.pop(event.client, None)
+        self._fresh += event.round_id == self.round_id
 
     def rows(self, staleness: Staleness) -> tuple[Row, ...]:
         """The accepted updates in ClientId order, each with the weight that it has here."""

@@ -40,7 +40,16 @@ class Survey:
 
     @property
     def missing(self) -> list[ClientId]:
-        return [client for client in self.asked if client not in self.found]
+        return [client for client in self.asked if self.is_missing(client)]
+
+    def is_missing(self, client: ClientId) -> bool:
+        """Whether the client was asked and has not answered."""
+        return client in self.asked and client not in self.found
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everybody has answered."""
+        return len(self.found) == len(self.asked)
 
     def take(self, found: Mapping[ClientId, Metrics]) -> None:
         """Takes what clients have found; what one has said before stands."""
