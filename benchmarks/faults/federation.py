@@ -298,11 +298,9 @@ def _read(run: _Run) -> tuple[dict[str, int], tuple[RoundCommitted, ...]]:
     counts: dict[str, int] = {}
     events: list[CoordinatorEvent] = []
     try:
-        for name in run.grounds.names:
-            with SqliteStore.to_read(run.folder / name / "store.sqlite") as store:
-                counts[name] = store.version
-                if name == COORDINATOR:
-                    events = [decode(entry) for entry in store.read()]
+        logs = {name: _entries(run.folder / name) for name in run.grounds.names}
+        counts = {name: len(entries) for name, entries in logs.items()}
+        events = [decode(entry) for entry in logs[COORDINATOR]]
     except FedplatError as error:
         run.flaws.append(str(error))
     if not run.flaws:
@@ -310,6 +308,11 @@ def _read(run: _Run) -> tuple[dict[str, int], tuple[RoundCommitted, ...]]:
         if run.digest not in ("", run.grounds.digest):
             run.flaws.append(f"it ended with the digest {run.digest}, not {run.grounds.digest}")
     return counts, tuple(event for event in events if isinstance(event, RoundCommitted))
+
+
+def _entries(folder: Path) -> list[bytes]:
+    with SqliteStore.to_read(folder / "store.sqlite") as store:
+        return list(store.read())
 
 
 def flaws(events: Sequence[CoordinatorEvent], ground: Grounds) -> Iterator[str]:

@@ -69,9 +69,7 @@ def federate(where, name, frame_of):
             frame = frame_of.FromString(payload)
             if frame.HasField("welcome"):
                 host = f"{where.rpartition(':')[0]}:{frame.welcome.data_port}"
-            elif frame.message.HasField("offer"):
-                if frame.message.offer.round_id in answered:
-                    continue
+            elif is_new_offer(frame.message, answered):
                 answered.add(frame.message.offer.round_id)
                 outgoing.put(answer(frame.message.offer, host, who, frame_of))
             elif frame.message.HasField("ack"):
@@ -80,6 +78,10 @@ def federate(where, name, frame_of):
                 outgoing.put(None)
                 return verdicts, frame.finished
     raise AssertionError("the session ended before the federation")
+
+
+def is_new_offer(message, answered):
+    return message.HasField("offer") and message.offer.round_id not in answered
 
 
 def answer(offer, host, who, frame_of):
