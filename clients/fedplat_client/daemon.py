@@ -6,7 +6,6 @@ Everything that it has promised survives it: an offer that it has taken, an upda
 import asyncio
 import json
 import signal
-import tomllib
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -15,7 +14,6 @@ from time import monotonic
 from typing import Any
 
 from fedplat import __version__
-from fedplat.config import bundle
 from fedplat.config import scenario as scenarios
 from fedplat.config.build import Own
 from fedplat.config.deployment import ClientDeployment
@@ -47,6 +45,7 @@ from fedplat.wire.session import (
     Hello,
     Welcome,
 )
+from fedplat_client import ending, terms
 from fedplat_client.broadcasts import Broadcasts
 from fedplat_client.gate import Gate
 from fedplat_client.ledger import Ledger
@@ -55,6 +54,14 @@ from fedplat_client.trainer import Limits, Trainer
 
 LINES: dict[str, Line] = {"stream": stream, "poll": poll}
 GOODBYE_S = 5.0  # for the coordinator to end the session
+DECLINE_S = 5.0  # for the coordinator to ask a client that will decline
+OVER = "this folder's federation has ended; another one needs a `folder` of its own"
+LONG_S = 60.0  # without the coordinator: its operator should look
+AWAY = (
+    "it will be tried for ever: if its federation has ended, the coordinator's operator can have "
+    "it said again (`fedplat server start` with its file); Ctrl-C or `fedplat down` ends this "
+    "client, which goes on where it was when it is started again"
+)
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -112,7 +119,9 @@ class _Daemon:
         limits = Limits(deployment.memory_mb, deployment.training_timeout_s, deployment.sandbox)
         self.trainer = Trainer(deployment.folder / "training", limits)
         self.loading: asyncio.Task[None] | None = None
-        self.code_first = False
+        self.code_first = self.may_decline = False
+        self.refusal: ConfigError | None = None
+        self.away_since_s: float | None = 0.0  # None: connected
         self.working: asyncio.Task[None] | None = None
         self.sending: asyncio.Task[None] | None = None
 
@@ -122,6 +131,9 @@ class _Daemon:
         self.over: asyncio.Future[Finished] = loop.create_future()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, partial(self._end, SystemExit(128 + number)))
+        if (end := ending.noted(self.store)) is not None:
+            self.tell({"event": "over", "why": OVER})
+            return end
         self.driver.replay()
         where, hello = self.deployment.coordinator, self._hello()
         self.session = SessionClient(
@@ -167,90 +179,49 @@ class _Daemon:
 
     def welcomed(self, welcome: Welcome) -> None:
         """As in `Listener`: from here on the client knows what is trained, and where blobs go."""
+        self.away_since_s = None
         self.tell({"event": "connected", "coordinator": self.deployment.coordinator})
         host = self.deployment.coordinator.rpartition(":")[0]
         self.mover.go_to(f"{host}:{welcome.data_port}")
-        if self.loading is None:
-            scenario = scenarios.parse(tomllib.loads(welcome.scenario), "the scenario")
-            self._check_files(scenario)
-            own = self._own(scenario)
-            self.code_first = scenario.app_digest is not None
-            self.ledger.after("federation", name=scenario.name, scenario=scenario.digest())
-            self.loading = self._begin(self._load(scenario, own))
+        if self.loading is None and self.refusal is None:
+            try:
+                self._join(welcome.scenario)
+            except ConfigError as error:
+                self._refuse(error)
             self._do(self.machine.resume(self._now()))
         elif self.machine.answer is not None:
             self._do(self.machine.resume(self._now()))  # what was said may have been lost
 
+    def _join(self, toml: str) -> None:
+        """Begins to make ready what is asked of it.  Raises: ConfigError, if it may not."""
+        scenario = scenarios.loads(toml, "the scenario")
+        self.may_decline = scenario.on_divergence == "drop_client"
+        own = terms.accepted(scenario, self.deployment, self.name)
+        self.code_first = scenario.app_digest is not None
+        self.ledger.after("federation", name=scenario.name, scenario=scenario.digest())
+        self.loading = self._begin(self._load(scenario, own))
+
+    def _refuse(self, error: ConfigError) -> None:
+        """Ends, as nothing can be trained here; first declines what is asked of it meanwhile.
+
+        Raises: the error at once, where a client that declines ends the federation for everybody.
+        """
+        if not self.may_decline:
+            raise error
+        if self.refusal is None:
+            self.refusal = error
+            self.tell({"event": "refused", "why": str(error)})
+            asyncio.get_running_loop().call_later(DECLINE_S, self._end, error)
+
     async def _load(self, scenario: Scenario, own: Own | None) -> None:
-        """Has the training process made ready, so that the first offer does not wait for it."""
+        """Makes the training process ready, so that the first offer does not wait for it."""
         try:
-            tensors = await self.trainer.load(await self._with_code(scenario), own)
+            parts = self.deployment, self.mover, self.blobs, self.incoming
+            tensors = await self.trainer.load(await terms.with_code(scenario, *parts), own)
             self.ledger.after("tensors", tensors=tensors)
             self.tell({"event": "sandbox", **_in_words(self.trainer.sandbox)})
         except TrainingError as error:  # the next task starts it again, and declines if it must
             self.tell({"event": "failed", "why": str(error)})
-
-    def _check_code(self, digest: str) -> None:
-        """Raises: ConfigError, if this client's owner has not approved that bundle."""
-        if digest not in self.deployment.approved_bundles:
-            reason = (
-                f"the coordinator's scenario runs code of its own, the bundle {digest}; read it "
-            )
-            reason += "(`fedplat bundle show`), and if it may run here write "
-            reason += f'approved_bundles = ["{digest}"] into this client\'s file'
-            raise ConfigError(where=str(self.deployment.folder), reason=reason)
-
-    async def _with_code(self, scenario: Scenario) -> Scenario:
-        """The scenario with the approved bundle's place here, fetched first if it is not here yet.
-
-        Raises: ConfigError, if the coordinator does not give it.
-        """
-        if scenario.app_digest is None or self.deployment.local_files:
-            return scenario
-        digest = Digest(scenario.app_digest)
-        path = self.deployment.folder / "bundles" / f"{digest}{bundle.SUFFIX}"
-        try:
-            if not path.is_file():
-                await self.mover.moved(
-                    lambda data: data.get(digest, bundle.MAX_BYTES, self.incoming)
-                )
-                bundle.keep(self.blobs.get(digest), path)
-        except FedplatError as error:
-            raise ConfigError(where=f"app (bundle {digest})", reason=str(error)) from error
-        return scenario.model_copy(update={"app": str(path)})
-
-    def _own(self, scenario: Scenario) -> Own | None:
-        """The client's own data, if the scenario wants such.
-
-        Raises: ConfigError, if it does and the client's file names none, or it does not.
-        """
-        mine = self.deployment.data
-        if scenario.brings_own_data and mine is None:
-            reason = 'the scenario leaves the data to the clients (data.name = "site"), and this '
-            reason += 'client\'s file names none: add [data] with name = "npz", path = "…"'
-            raise ConfigError(where=str(self.deployment.folder), reason=reason)
-        if mine is not None and not scenario.brings_own_data:
-            reason = "this client's file names data of its own, but the scenario deals out "
-            reason += (
-                f"{scenario.data.name!r}: remove [data], or join a federation that asks for it"
-            )
-            raise ConfigError(where=str(self.deployment.folder), reason=reason)
-        return None if mine is None else Own(self.name, mine.part)
-
-    def _check_files(self, scenario: Scenario) -> None:
-        """Raises: ConfigError, if a coordinator names files here and this client's owner has not
-        allowed it.
-        """
-        files = {} if self.deployment.local_files else scenario.files()
-        files = {key: path for key, path in files.items() if not key.startswith("data.test.")}
-        if files and scenario.app_digest is not None:
-            self._check_code(scenario.app_digest)
-            del files["app"]
-        if files:
-            named = ", ".join(f"{key} = {path}" for key, path in files.items())
-            reason = f"the coordinator's scenario names files of this machine: {named}; they are "
-            reason += "not touched unless this client's file says `local_files = true`"
-            raise ConfigError(where=str(self.deployment.folder), reason=reason)
 
     def received(self, frame: Frame) -> None:
         """As in `Listener`."""
@@ -264,14 +235,26 @@ class _Daemon:
                 self.ledger.after("answered", round=round_id, verdict=verdict)
                 self._post(Acknowledged(self._now(), round_id, verdict))
             case Finished():
-                if not self.over.done():
-                    self.over.set_result(frame)
+                self._heard_the_end(frame)
             case _:
                 pass  # what a newer coordinator may say besides
 
+    def _heard_the_end(self, end: Finished) -> None:
+        """Notes it, tells the coordinator so, which waits for that, and ends."""
+        if not self.over.done():
+            ending.note(self.store, end)
+            self.session.send(end)
+            self.over.set_result(end)
+
     def lost(self, error: FedplatError, again_in_s: float) -> None:
         """As in `Listener`."""
-        self.tell({"event": "lost", "why": str(error), "again_in_s": round(again_in_s, 2)})
+        record = {"event": "lost", "why": str(error), "again_in_s": round(again_in_s, 2)}
+        if self.away_since_s is None:
+            self.away_since_s = self._now()
+        away_s = self._now() - self.away_since_s
+        if away_s >= LONG_S:
+            record |= {"away_s": round(away_s), "hint": AWAY}
+        self.tell(record)
 
     def _say(self, frame: Frame) -> None:
         self.session.send(frame)
@@ -293,6 +276,9 @@ class _Daemon:
 
     async def _train(self, offer: Offer) -> None:
         self.tell({"event": "offer", "round": offer.round_id, "task": offer.task})
+        if self.refusal is not None:
+            self._give_up(offer, self.refusal)
+            return
         self.say(Accept(offer.round_id, offer.task))
         if self.code_first and self.loading is not None:
             await asyncio.wait({self.loading})  # one blob at a time comes in
@@ -303,7 +289,11 @@ class _Daemon:
             return
         state = self.states.get(self.name)
         task = ClientTask(self.name, offer.round_id, offer.task, offer.broadcast, state)
-        outcome = await self.trainer.do(task, path)
+        try:
+            outcome = await self.trainer.do(task, path)
+        except ConfigError as error:
+            self._give_up(offer, error)
+            raise
         if isinstance(outcome, Failed):
             self._post(work_failed(task, outcome, self._now()))
             return
@@ -336,6 +326,8 @@ class _Daemon:
             case Submit() | Decline() as answer:
                 self.say.announce(answer)
         self.say(command.message)
+        if self.refusal is not None:
+            self._end(self.refusal)
 
     # ── blobs ────────────────────────────────────────────────────────────────────────────────────
 
@@ -371,10 +363,12 @@ class _Daemon:
         """A failure ends the daemon; a round that went on without this client does not."""
         if done.cancelled() or (error := done.exception()) is None:
             return
-        if isinstance(error, FedplatError) and not isinstance(error, ConfigError | RoundError):
+        if isinstance(error, ConfigError) and self.may_decline:
+            self._refuse(error)
+        elif isinstance(error, FedplatError) and not isinstance(error, ConfigError | RoundError):
             self.tell({"event": "failed", "why": str(error)})
-            return
-        self._end(error)
+        else:
+            self._end(error)
 
     def _end(self, error: BaseException) -> None:
         if not self.over.done():

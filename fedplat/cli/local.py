@@ -187,6 +187,20 @@ def start(local: Local) -> Died | None:
     return next((one for one in found if one is not None), None)
 
 
+def tell_the_end(local: Local) -> Died | None:
+    """Has the coordinator of a finished federation say so to clients that still run.
+
+    Returns when they or the coordinator have ended; the coordinator's end, if it could not say it.
+    """
+    if not local.runs(COORDINATOR):
+        died = _started(local, COORDINATOR, "server", "address")
+        if died is not None and died.code != 0:
+            return died
+    while local.runs(COORDINATOR) and any(map(local.runs, local.names[1:])):
+        sleep(POLL_S)
+    return None
+
+
 def told(local: Local) -> dict[str, Any]:
     """Who runs where, for programs; `up.json` holds the same."""
     daemons = {name: local.daemon(name) for name in local.names}

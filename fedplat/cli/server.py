@@ -35,6 +35,7 @@ def start(
 
     deployment = load(file, CoordinatorDeployment)
     with Claim(deployment.run) as claim:
+        from fedplat.cli.naming import few
         from fedplat.telemetry.display import for_terminal
         from fedplat_server.daemon import serve
         from fedplat_sim import report
@@ -57,6 +58,10 @@ def start(
         finally:
             display.close()
         report.write(outcome.run)
+        if outcome.unheard:
+            names = few(outcome.unheard)
+            words = f"{names} did not come to hear of the end: the same command again waits for "
+            typer.echo(words + "them (`fedplat up` starts it, where it has started them)", err=True)
 
 
 @app.command()

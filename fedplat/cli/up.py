@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fedplat.cli.naming import few
 from fedplat.errors import ConfigError, InterruptedRunError
 
 if TYPE_CHECKING:
     from fedplat.cli.local import Died, Local
 
 RUNS = Path("runs")
-MOST_NAMES = 3
 AsJson = Annotated[
     bool, typer.Option("--json", help="JSON lines on standard output, for programs.")
 ]
@@ -44,9 +44,7 @@ def up(
     local = _folder(scenario, clients, run)
     if local.finished:
         typer.echo(f"{local.path}: this federation has finished", err=True)
-        if left := [name for name in local.names if local.runs(name)]:
-            words = f"{_few(left)} did not hear of it; to stop what runs: fedplat down {local.path}"
-            typer.echo(words, err=True)
+        _tell_the_end(local)
     else:
         begun, ran = local.processes.exists(), [name for name in local.names if local.runs(name)]
         locals_.note(local)  # so that `down` finds what an interrupted `up` has begun
@@ -119,26 +117,34 @@ def _folder(scenario: Path | None, clients: int | None, run: Path | None) -> "Lo
     return local
 
 
+def _tell_the_end(local: "Local") -> None:
+    """Has the coordinator say how it ended to clients that still run; says who has not heard."""
+    from fedplat.cli import local as locals_
+
+    waiting = [name for name in local.names[1:] if local.runs(name)]
+    if not waiting:
+        return
+    died = locals_.tell_the_end(local)
+    if died is not None:
+        _give_up(local, died)
+    left = [name for name in waiting if local.runs(name)]
+    if told := [name for name in waiting if name not in left]:
+        typer.echo(f"{few(told)} had not heard of it, and has been told", err=True)
+    if left:
+        words = f"{few(left)} did not hear of it; to stop what runs: fedplat down {local.path}"
+        typer.echo(words, err=True)
+
+
 def _say(local: "Local", address: str, again: list[str] | None, follow: bool) -> None:
     """`again`: who was started in a federation that had been begun before."""
     how = "" if again is None else " runs already"
     if again:
-        how = f" goes on, with {_few(again)} started again"
+        how = f" goes on, with {few(again)} started again"
     clients = len(local.names) - 1
     typer.echo(f"{local.path}{how}: the coordinator listens on {address}, {clients} clients run")
     if not follow:
         typer.echo(f"see it live   fedplat up --follow --run {local.path}")
     typer.echo(f"stop it       fedplat down {local.path}")
-
-
-def _few(names: list[str]) -> str:
-    """Names for one line.
-
-    >>> _few(["coordinator", "client-0", "client-1", "client-2", "client-3"])
-    'coordinator, client-0, client-1 and 2 more'
-    """
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return ", ".join(names[:MOST_NAMES]) + more
 
 
 def _give_up(local: "Local", died: "Died") -> None:

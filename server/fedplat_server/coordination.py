@@ -55,7 +55,7 @@ from fedplat.telemetry.stopwatch import Stopwatch
 from fedplat.types import ClientId, Digest, Metrics, merge
 from fedplat.wire import environment
 from fedplat.wire.environment import Fingerprint
-from fedplat.wire.session import Frame, Hello, Welcome, negotiated
+from fedplat.wire.session import Finished, Frame, Hello, Welcome, negotiated
 from fedplat_server.engine_thread import EngineThread
 
 INTAKE_THREADS = 2  # they look at updates; the machine and the fold have threads of their own
@@ -118,6 +118,9 @@ class Coordination:
         )
         self.speak: Speaker = lambda client, frame: None
         self.met: Callable[[ClientId, Fingerprint], None] = lambda client, fingerprint: None
+        self.guests: set[ClientId] = set()  # whoever had a session
+        self.last_word: Frame | None = None
+        self.said_back: frozenset[ClientId] = frozenset()  # who has heard it
         self._folding = ThreadPoolExecutor(1, "fedplat-fold")
         self._evaluating = ThreadPoolExecutor(1, "fedplat-evaluate")
         self._intake = ThreadPoolExecutor(INTAKE_THREADS, "fedplat-intake")
@@ -263,6 +266,10 @@ class Coordination:
 
     def opened(self, client: ClientId) -> None:
         """As in `Fleet`."""
+        self.guests.add(client)
+        if self.last_word is not None:
+            self.speak(client, self.last_word)
+            return
         self._engine.call(partial(self._say_again, client))
 
     def closed(self, client: ClientId) -> None:
@@ -280,6 +287,8 @@ class Coordination:
                 now_s = self.schedule.now()
                 declined = ClientDeclined(now_s, round_id, client, task, reason, detail, step)
                 self._engine.post(declined)
+            case Finished() if self.last_word is not None:
+                self.said_back |= {client}
             case _:
                 pass  # heartbeats and progress were heard: that is what they are for
 

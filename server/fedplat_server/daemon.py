@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -36,10 +36,10 @@ from fedplat.transports.grpc.health import Health
 from fedplat.transports.grpc.session_server import SessionService
 from fedplat.transports.grpc.slots import Slots
 from fedplat.types import ClientId
-from fedplat.wire.session import Drain, Finished, Frame
 from fedplat_server.admin import AdminService
 from fedplat_server.coordination import Coordination, Terms
 from fedplat_server.engine_thread import EngineThread
+from fedplat_server.goodbye import Goodbye, last_word
 from fedplat_server.operations import Operations
 from fedplat_server.process import allow_open_files
 
@@ -47,17 +47,19 @@ EXECUTOR = {"executor": "daemons", "numerics": "step"}
 MOST_CALLS = 4096  # sessions and polls at a time
 WAITING_TRANSFERS = 248  # may hold a thread while they wait; those beyond are told to come again
 SPARE_THREADS = 16  # tell them
-LINGER_S = 10.0  # how long the clients have to hear the end
-RETRY_S = 2.0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a federation ended: its last round and the digest of its model, and where it listened."""
+    """How a federation ended: its last round, the digest of its model, its folder.
+
+    `unheard` are clients that did not come to hear of it: a coordinator started again tells them.
+    """
 
     rounds: int
     digest: str
     run: Path
+    unheard: tuple[ClientId, ...] = ()
 
 
 class RealClock:
@@ -120,6 +122,7 @@ class _Daemon:
             stack.callback(one.close)
         self.recorder = Recorder(self.records.tell, parts.plan.rounds, parts.plan.evaluates)
         self.end: asyncio.Future[Finish | BaseException] | None = None
+        self.was_over = False  # before it was started
 
     async def run(self, ready: Callable[[str, str], None]) -> Outcome:
         """As in `serve`."""
@@ -150,10 +153,14 @@ class _Daemon:
             engine.start(*self._driver(work))
             end = await self.end
             self.operations.close(end)
-            await self._say_goodbye(sessions, end, set(work.coordinator.last.accepted))
-            engine.stop()
-            work.close()
-        return self._outcome(work, end)
+            goodbye = Goodbye(work, sessions, self.store, last_word(end))
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, goodbye.stop)
+            try:
+                outcome = await asyncio.to_thread(self._closed, engine, work, end)
+            finally:
+                unheard = await goodbye.linger(self._owed(work))
+        return replace(outcome, unheard=tuple(unheard))
 
     async def _listen(
         self, work: Coordination, opened: AsyncExitStack, ready: Callable[[str, str], None]
@@ -244,6 +251,7 @@ class _Daemon:
                 driver.post(Started(self.clock.now(), work.epoch))
                 driver.post(work.server.initialise(self.clock.now()))
                 return
+            self.was_over = work.coordinator.phase == "finished"
             self.clock.set(work.coordinator.now_s)
             past = [decode(entry) for entry in self.store.read()]
             work.count_again(past, self.records.catch_up(past, self.recorder))
@@ -277,27 +285,19 @@ class _Daemon:
 
         self.loop.call_soon_threadsafe(settle)
 
-    async def _say_goodbye(
-        self, sessions: SessionService, end: Finish | BaseException, owed: set[ClientId]
-    ) -> None:
-        """Tells who is connected; of an end, also `owed`, if they come back in time."""
-        match end:
-            case Finish(round_id, _, _, model):
-                word: Frame = Finished(round_id, model)
-            case InterruptedRunError() | KeyboardInterrupt():
-                word = Drain("the coordinator was stopped", RETRY_S)
-            case _:
-                word = Finished(0, None, str(end))
-        told: set[ClientId] = set()
-        deadline_s = monotonic() + LINGER_S
-        while monotonic() < deadline_s:
-            connected = set(sessions.connected)
-            for client in sorted(connected - told):
-                sessions.send(client, word)
-            owed, told = owed - connected, connected
-            if not isinstance(word, Finished) or not (connected or owed):
-                break
-            await asyncio.sleep(0.02)
+    def _owed(self, work: Coordination) -> set[ClientId]:
+        """Who should hear of the end: all who took part, since they may still be there."""
+        if self.was_over:
+            return set(self.parts.shards)
+        return set(work.coordinator.last.accepted) | work.guests
+
+    def _closed(
+        self, engine: EngineThread, work: Coordination, end: Finish | BaseException
+    ) -> Outcome:
+        """Ends what computes, and writes the result."""
+        engine.stop()
+        work.close()
+        return self._outcome(work, end)
 
     def _outcome(self, work: Coordination, end: Finish | BaseException) -> Outcome:
         if isinstance(end, InterruptedRunError):

@@ -5,7 +5,7 @@ import json
 import pytest
 from cli.daemons import COORDINATOR, daemons, scenario
 
-from fedplat.cli.up import MOST_NAMES, _few
+from fedplat.cli.naming import MOST_NAMES, few
 
 pytestmark = pytest.mark.slow
 
@@ -32,5 +32,5 @@ def test_what_was_killed_is_named_when_it_is_started_again(federation):
 
 def test_many_names_are_counted():
     names = [f"client-{index}" for index in range(MOST_NAMES + 1)]
-    assert _few(names[:-1]) == ", ".join(names[:-1])
-    assert _few(names).endswith(" and 1 more") and names[-1] not in _few(names)
+    assert few(names[:-1]) == ", ".join(names[:-1])
+    assert few(names).endswith(" and 1 more") and names[-1] not in few(names)
