@@ -115,6 +115,7 @@ class Engine:
                 self._post(Acknowledged(monotonic(), round_id, verdict))
             case Finished():
                 self.finished = frame
+                self._session.send(frame)  # the coordinator waits for it
                 self.stop()
             case _:
                 pass

@@ -268,6 +268,7 @@ class Coordination:
         """As in `Fleet`."""
         self.guests.add(client)
         if self.last_word is not None:
+            self._say_again(client)  # its last answer may not have been acknowledged
             self.speak(client, self.last_word)
             return
         self._engine.call(partial(self._say_again, client))
