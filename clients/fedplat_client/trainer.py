@@ -4,23 +4,24 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
-from fedplat import errors
 from fedplat.config.build import Own
 from fedplat.config.scenario import Scenario
-from fedplat.errors import ConfigError, DivergenceError, TrainingError
-from fedplat.runtime.client_work import ClientTask, Done, Failed, Outcome
-from fedplat.types import Digest, Mean
-from fedplat_client.tasks import STATE, UPDATE
+from fedplat.errors import ConfigError, TrainingError
+from fedplat.runtime.client_work import ClientTask, Failed, Outcome
+from fedplat_client import answers
+from fedplat_client.answers import Answer
+from fedplat_client.tasks import STATE
 
 MAX_LINE_BYTES = 16 << 20
 START_S = 600.0  # how long data and model may take to load
@@ -61,6 +62,7 @@ class Trainer:
         self._starting = asyncio.Lock()
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
+        self._state = folder / STATE  # not in a room: the process could put a link there
 
     @property
     def process_id(self) -> int | None:
@@ -81,7 +83,7 @@ class Trainer:
         self._room = Path(tempfile.mkdtemp(dir=self._folder))
         self._process = subprocess.Popen(  # noqa: S603  our own module
             [*command, str(self._room)], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
-            env=_environment(self._room),
+            env=_environment(self._room), start_new_session=True,
         )  # fmt: skip
         theirs.close()
         self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=MAX_LINE_BYTES)
@@ -113,55 +115,59 @@ class Trainer:
             if answer is None:
                 raise self._death("start")
             if "error" in answer:
-                raise ConfigError(where="the scenario", reason=answer["text"])
-            self._tensors = list(answer["tensors"])
+                raise ConfigError(where="the scenario", reason=str(answer.get("text")))
+            self._tensors = answers.tensors(answer)
             self._ready = True
 
     async def do(self, task: ClientTask, broadcast: Path) -> Outcome:
         """Does one task on the broadcast in that file."""
         try:
-            answer = await self._attempt(task, broadcast) or await self._attempt(task, broadcast)
+            answer = await self._attempt(task, broadcast)
+            if answer is None:
+                answer = await self._attempt(task, broadcast)
             if answer is None:
                 raise self._death("training")
+            return answers.outcome(answer, self._room)
         except TrainingError as error:
+            self.stop()  # what it says next is not to be trusted either
             fields = {**error.fields, "round_id": task.round_id, "client": task.client}
             return Failed(TrainingError(**fields))
-        return self._outcome(answer)
 
-    async def _attempt(self, task: ClientTask, broadcast: Path) -> dict[str, Any] | None:
+    async def _attempt(self, task: ClientTask, broadcast: Path) -> Answer | None:
         """The answer to a task; None, if the process died of it."""
         await self._start()
-        state = self._room / "before.bin"
-        state.write_bytes(task.state)
+        self._state.write_bytes(task.state)
         order = {
             "client": task.client,
             "round_id": task.round_id,
             "kind": task.kind,
             "broadcast": task.broadcast,
             "path": str(broadcast),
-            "state": str(state) if task.state else "",
+            "state": str(self._state) if task.state else "",
         }
         return await self._ask(order, self._limits.timeout_s, "training")
 
     def stop(self) -> None:
         """Ends the process at once."""
         if self._process is not None:
-            self._process.kill()
+            with suppress(ProcessLookupError):  # it and what it has started
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._code = self._process.wait()
             self._process, self._ready = None, False
             self._writer.close()
             shutil.rmtree(self._room, ignore_errors=True)
+            self._state.unlink(missing_ok=True)
 
     async def _ask(
         self, order: Mapping[str, Any], timeout_s: float | None, stage: str
-    ) -> dict[str, Any] | None:
+    ) -> Answer | None:
         self._write(order)
         return await self._answer(timeout_s, stage)
 
     def _write(self, order: Mapping[str, Any]) -> None:
         self._writer.write(json.dumps(order).encode() + b"\n")
 
-    async def _answer(self, timeout_s: float | None, stage: str) -> dict[str, Any] | None:
+    async def _answer(self, timeout_s: float | None, stage: str) -> Answer | None:
         """The next line; None, if the process died.  Raises: TrainingError, if it took too long."""
         try:
             line = await asyncio.wait_for(self._reader.readline(), timeout_s)
@@ -171,13 +177,20 @@ class Trainer:
             raise TrainingError(round_id="?", client="?", stage=stage, reason=reason) from None
         except ConnectionError:
             line = b""
+        except ValueError as error:
+            self.stop()
+            raise answers.garbled(stage, f"a line over {MAX_LINE_BYTES >> 20} MiB") from error
         except asyncio.CancelledError:
             self.stop()  # what it computes is wanted no more
             raise
         if not line:
             self.stop()
             return None
-        return dict(json.loads(line))
+        try:
+            return answers.read(line, stage)
+        except TrainingError:
+            self.stop()
+            raise
 
     def _death(self, stage: str) -> TrainingError:
         """What to say of the process that has just died."""
@@ -186,22 +199,6 @@ class Trainer:
         reason = f"the training process ended {how}; "
         reason += "signal 9 is usually a lack of memory: see `memory_mb`"
         return TrainingError(round_id="?", client="?", stage=stage, reason=reason)
-
-    def _outcome(self, answer: Mapping[str, Any]) -> Outcome:
-        if "error" in answer:
-            kind = getattr(errors, answer["error"])
-            if kind is DivergenceError:
-                fields = {**answer["fields"], "step": int(answer["fields"]["step"])}
-                return Failed(DivergenceError(**fields))
-            fields = {"round_id": "?", "client": "?", "stage": "training", "reason": answer["text"]}
-            return Failed(TrainingError(**fields))
-        metrics = {
-            name: Mean(Fraction(total), count) for name, (total, count) in answer["metrics"].items()
-        }
-        payload = (self._room / UPDATE).read_bytes()
-        state = (self._room / STATE).read_bytes()
-        update = Digest(answer["update"]) if answer["update"] else None
-        return Done(metrics, payload, update, float(answer["weight"]), state)
 
 
 def _environment(room: Path) -> dict[str, str]:

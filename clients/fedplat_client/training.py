@@ -6,7 +6,6 @@ the others are tasks (`tasks`).  Usage: python -m fedplat_client.training FD FOL
 """
 
 import json
-import os
 import resource
 import socket
 import sys
@@ -50,5 +49,4 @@ def _say(lines: TextIO, answer: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    os.setpgid(0, 0)  # the terminal's Ctrl-C is its parent's business
     main(sys.argv[1:])

@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import stat
+import unicodedata
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -17,6 +18,7 @@ from fedplat.types import Digest
 
 APP, SUFFIX = "app.py", ".zip"
 MAX_BYTES, MAX_FILES = 64 << 20, 2000
+MAX_NAME_BYTES = 200  # below what any file system takes
 MADE = (1980, 1, 1, 0, 0, 0)  # the earliest time that the format knows
 UNIX, MODE = 3, (stat.S_IFREG | 0o644) << 16
 LEFT_OUT = ("__pycache__",)
@@ -139,9 +141,28 @@ def _check(files: Files, where: str) -> None:
         )
         raise DataError(where=where, reason=reason)
     for name in files:
-        parts = PurePosixPath(name).parts
-        plain = name.isprintable() and not set(name) & set('\\:"<>|?*')
-        if not plain or "/".join(parts) != name or name[0] == "/" or ".." in parts:
-            raise DataError(where=where, reason=f"holds the name {name!r}, which is not portable")
-    if len({name.casefold() for name in files}) != len(files):
-        raise DataError(where=where, reason="holds names that differ in their case alone")
+        if not _is_portable(name):
+            raise DataError(
+                where=where, reason=f"holds the name {name[:80]!r}, which is not portable"
+            )
+    _check_together(files, where)
+
+
+def _is_portable(name: str) -> bool:
+    """Whether every file system takes the name, and none leads out of the bundle by it."""
+    parts = PurePosixPath(name).parts
+    plain = name.isprintable() and not set(name) & set('\\:"<>|?*')
+    inside = "/".join(parts) == name and not name.startswith("/") and ".." not in parts
+    short = 0 < len(name.encode()) <= MAX_NAME_BYTES
+    return plain and inside and short and not any(part[-1] in ". " for part in parts)
+
+
+def _check_together(files: Files, where: str) -> None:
+    """Raises: DataError, if two names can be one, or a file stands where a folder has to."""
+    same = {unicodedata.normalize("NFC", name.casefold()) for name in files}
+    if len(same) != len(files):
+        reason = "holds names that differ in their case alone, or in how accents are written"
+        raise DataError(where=where, reason=reason)
+    folders = {str(folder) for name in same for folder in PurePosixPath(name).parents}
+    if clash := same & folders:
+        raise DataError(where=where, reason=f"holds {min(clash)!r} as a file and as a folder")

@@ -5,6 +5,7 @@ How it is run (processes, addresses, folders) is not in it and can not change it
 
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,6 +32,7 @@ PATHS = (
     "app", "data.path", "data.test_path", "data.test.path", "data.test.test_path",
     "clients.sampler.trace",
 )  # fmt: skip
+ON_HUB = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)  # how data sets of the hub are named
 
 
 def _part(value: Any) -> Any:
@@ -80,6 +82,13 @@ class DataConfig(BaseModel):
     def options(self) -> dict[str, Any]:
         """The keys that the source itself takes."""
         return dict(self.model_extra or {})
+
+    @property
+    def is_local_hub(self) -> bool:
+        """Whether a data set of the hub would be read from a folder of this machine."""
+        kind, _, dataset = self.name.partition(":")
+        dataset = dataset or str(self.options.get("dataset", ""))
+        return kind == "hf" and not (ON_HUB.fullmatch(dataset) and not Path(dataset).exists())
 
 
 class ClientsConfig(_Frozen):
@@ -207,6 +216,8 @@ class Scenario(_Frozen):
     def _whole(self) -> "Scenario":
         if (self.app is None) == (self.model is None):
             raise ValueError("give either `model` or `app`")
+        if self.app is None and self.app_digest is not None:
+            raise ValueError("app_digest names the bundle of an `app`: leave it out")
         if self.per_round > self.clients.count:
             raise ValueError(
                 f"clients: per_round {self.per_round} is more than count {self.clients.count}; "
@@ -233,7 +244,7 @@ class Scenario(_Frozen):
 
     def files(self) -> dict[str, str]:
         """The files that it names, by key: data, and code that is run."""
-        named: dict[str, str] = {}
+        named = {"data.name": self.data.name} if self.data.is_local_hub else {}
         for key in PATHS:
             value: Any = self.model_dump(mode="json")
             for step in key.split("."):
@@ -257,18 +268,28 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Scenario:
     is wrong is named at once.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = _table(path.read_bytes(), str(path))
     except OSError as error:
         reason = f"can not be read ({error.strerror}); `fedplat sim list` shows scenarios"
         raise ConfigError(where=str(path), reason=reason) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(where=str(path), reason=f"is not TOML: {error}") from error
     for key, value in (overrides or {}).items():
         put(table, key, value)
     for key in PATHS:
         _resolve(table, key.split("."), path.parent)
     _name_bundle(table)
     return parse(table, str(path))
+
+
+def loads(text: str, where: str = "scenario") -> Scenario:
+    """A scenario that somebody has sent.  Raises: ConfigError, whatever else the text is."""
+    return parse(_table(text.encode(), where), where)
+
+
+def _table(content: bytes, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(content.decode())
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(where=where, reason=f"is not TOML: {error}") from error
 
 
 def _resolve(table: Any, key: list[str], folder: Path) -> None:

@@ -99,7 +99,23 @@ def test_a_bundle_gives_its_files_back_and_they_are_written_where_they_belong(tm
 
 
 @pytest.mark.parametrize(
-    "name", ["../x.py", "/x.py", "a/../../x.py", "a//b", "./x", "a\\b", "c:x", "x/", "a\nb"]
+    "name",
+    [
+        "../x.py",
+        "/x.py",
+        "a/../../x.py",
+        "a//b",
+        "./x",
+        "a\\b",
+        "c:x",
+        "x/",
+        "a\nb",
+        "",
+        ".",
+        "a.",
+        "a /b",
+        "é" * 101,
+    ],
 )
 def test_a_name_that_leaves_the_folder_or_is_not_portable_is_refused(name):
     for content in (
@@ -108,6 +124,22 @@ def test_a_name_that_leaves_the_folder_or_is_not_portable_is_refused(name):
     ):
         with pytest.raises(DataError):
             bundle.unpack(content, "x")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("A.py", "a.py"), ("D/x", "d/X"), ("é.py", "e\u0301.py")],
+    ids=["case", "folder", "accent"],
+)
+def test_names_that_are_one_where_case_or_accents_do_not_count_are_refused(names):
+    with pytest.raises(DataError, match="accents"):
+        bundle.unpack(bundle.pack({"app.py": b"", **dict.fromkeys(names, b"")}), "x")
+
+
+@pytest.mark.parametrize("names", [("a", "a/b"), ("A", "a/b/c"), ("app.py/x",)])
+def test_a_file_that_stands_where_a_folder_has_to_is_refused(names):
+    with pytest.raises(DataError, match="as a file and as a folder"):
+        bundle.unpack(bundle.pack({"app.py": b"", **dict.fromkeys(names, b"")}), "x")
 
 
 def test_names_that_are_one_on_another_system_are_refused():
