@@ -58,7 +58,8 @@ def in_words(record: Mapping[str, Any]) -> str:
     >>> in_words({"event": "federation", "at": "2026-01-01", "name": "q", "scenario": "ab" * 32})
     '2026-01-01  federation q (scenario abababababab…)'
     """
-    return f"{record['at']}  {_words(record)}"
+    line = f"{record['at']}  {_words(record)}"
+    return "".join(one if one.isprintable() else "�" for one in line)  # names are strangers'
 
 
 def _words(record: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """The client's own account of what has left it: a line is durable before what it names goes out."""
 
+import errno
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -53,8 +54,10 @@ class Ledger:
         at = datetime.now(UTC).isoformat(timespec="seconds")
         content = json.dumps({"at": at, **plain}, sort_keys=True).encode() + b"\n"
         try:
+            size = os.fstat(self._file).st_size
             if os.write(self._file, content) != len(content):
-                raise OSError(28, "No space left on device")
+                os.ftruncate(self._file, size)  # the next line begins where this one would have
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise self._unusable(error) from error
         self._last[str(facts["event"])] = plain

@@ -1,6 +1,7 @@
 """The client's account of what has left it: written first, read in plain words."""
 
 import json
+import resource
 from fractions import Fraction
 
 import pytest
@@ -119,6 +120,29 @@ def test_where_nothing_can_be_noted_nothing_leaves(tmp_path):
     client.ledger.close()
     with pytest.raises(StorageError, match="so nothing does"):
         client.gate.announce(SUBMIT)
+
+
+def test_a_line_for_which_there_was_no_room_leaves_no_trace_and_the_next_is_whole(tmp_path):
+    def limit(size_bytes):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, most))
+
+    now, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    account = Ledger(tmp_path)
+    account.before("first", fact=1)
+    try:
+        limit((tmp_path / ledger.NAME).stat().st_size + 20)
+        with pytest.raises(StorageError, match="nothing does"):
+            account.before("second", fact="x" * 100)
+    finally:
+        limit(now)
+    account.before("third", fact=3)
+    account.close()
+    assert [line["event"] for line in ledger.lines(tmp_path / ledger.NAME)] == ["first", "third"]
+
+
+def test_what_strangers_named_can_not_move_the_readers_terminal():
+    record = {"event": "federation", "at": "now", "name": "a\x1b[2J\rb", "scenario": "ab" * 32}
+    assert disclosures.in_words(record) == "now  federation a�[2J�b (scenario abababababab…)"
 
 
 def test_the_command_tells_it_in_words_and_to_programs(fedplat):
