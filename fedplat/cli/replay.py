@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fedplat.config.build import Parts
+    from fedplat.config.dealt import Dealt
     from fedplat.config.scenario import Scenario
     from fedplat.runtime.replay import Replayed
 
@@ -34,9 +35,9 @@ def replay(
 ) -> None:
     """Rebuild every aggregate and commit of RUN bit for bit, and compare them with its log.
 
-    Needs the run's updates (kept with --keep-updates, or `keep_updates` of a coordinator) and the
-    data that the scenario deals out; where clients bring their own, no data at all.  Evaluations
-    are not made again.  Writes nothing.  Ends with exit code 5 if anything differs.
+    Needs the run's folder with its updates (kept with --keep-updates, or `keep_updates` of a
+    coordinator), and no data.  Evaluations are not made again.  Writes nothing.  Ends with exit
+    code 5 if anything differs.
 
     Example:  fedplat replay runs/quickstart-001 --round 3
     """
@@ -58,32 +59,35 @@ def replay(
 
 
 def _replayed(run: Path, only: int | None) -> "Iterator[Replayed]":
-    from fedplat.config import run_folder as folders  # late: --help must not wait for torch
+    from fedplat.config import dealt  # late: --help must not wait for torch
+    from fedplat.config import run_folder as folders
     from fedplat.learning import numerics
     from fedplat.runtime.replay import Replay
     from fedplat.storage.files import FileBlobs
     from fedplat.storage.sqlite import SqliteStore
 
-    folder, scenario, _ = folders.reopen(run)
+    folder, scenario, settings = folders.reopen(run)
     if not folder.store.is_file() or not folder.blobs.is_dir():
         reason = f"has no {folder.store.name} and {folder.blobs.name}: copy the folder whole"
         raise ConfigError(where=str(run), reason=reason)
     numerics.configure()
-    parts = parts_of(scenario)
+    parts = parts_of(scenario, dealt.read(settings, str(folder.settings)))
     with SqliteStore.to_read(folder.store) as store:
         blobs = FileBlobs(folder.blobs)
         again = Replay(parts.plan, parts.work.cargo, parts.rule, blobs, scenario.clients.count)
         yield from again.rounds(store.read(), only)
 
 
-def parts_of(scenario: "Scenario") -> "Parts":
+def parts_of(scenario: "Scenario", dealt: "Dealt | None") -> "Parts":
     """The scenario's parts, without a test set that the coordinator has of its own.
 
-    Raises: DataError, if the data that give the model its shape and the clients their samples are
-    not there.
+    Raises: DataError, if the run has not noted what the data look like, as those of earlier
+    versions have not, and the data are not there.
     """
-    from fedplat.config.build import build
+    from fedplat.config.build import build, rebuild
 
+    if dealt is not None:
+        return rebuild(scenario, dealt)
     if scenario.brings_own_data:
         data = scenario.data.model_copy(update={"test": None})
         scenario = scenario.model_copy(update={"data": data})
@@ -91,8 +95,8 @@ def parts_of(scenario: "Scenario") -> "Parts":
         return build(scenario)
     except DataError as error:
         reason = (
-            f"{error.fields['reason']}; a replay needs what the scenario deals out, for the shape "
-            "of the model and the clients' numbers of samples: copy these data to this place"
+            f"{error.fields['reason']}; this run was made by a version that did not note what the "
+            "data look like (run.json), so a replay needs them: copy these data to this place"
         )
         raise DataError(where=error.fields["where"], reason=reason) from error
 

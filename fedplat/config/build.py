@@ -11,6 +11,7 @@ import torch
 from fedplat import aggregators, algorithms, codecs, data
 from fedplat.config import planning
 from fedplat.config.app import load_app
+from fedplat.config.dealt import Dealt
 from fedplat.config.scenario import Scenario
 from fedplat.engine.payload import Cargo
 from fedplat.engine.plan import Plan
@@ -51,7 +52,20 @@ def build(scenario: Scenario, own: Own | None = None) -> Parts:
 
     Raises: ConfigError or DataError, with the key, the reason and what works.
     """
-    loaded, shards = _data(scenario, own)
+    return _of(scenario, *_data(scenario, own))
+
+
+def rebuild(scenario: Scenario, dealt: Dealt) -> Parts:
+    """The parts as a replay needs them: without any sample, so nothing can be evaluated.
+
+    Guarantees: the same plan and the same first model as those of `build`.
+    Raises: as `build`.
+    """
+    seed = scenario.seed
+    return _of(scenario, dealt.loaded(seed), dealt.shards(scenario.clients.count, seed))
+
+
+def _of(scenario: Scenario, loaded: data.Loaded, shards: data.PartitionedShards) -> Parts:
     algorithm = algorithms.build(scenario.algorithm)
     learner = _learner(scenario, loaded.train)
     cargo = Cargo(algorithm, codecs.build(scenario.codec), learner.initial())

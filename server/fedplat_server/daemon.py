@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from fedplat.config import dealt
 from fedplat.config import run_folder as folders
 from fedplat.config import scenario as scenarios
 from fedplat.config.build import Parts, build
@@ -327,7 +328,8 @@ def _folder(path: Path, parts: Parts) -> folders.RunFolder:
     Raises: ConfigError, if another scenario was begun in it.
     """
     if folders.is_free(path):
-        return folders.create(path, parts.scenario, numerics.environment(), EXECUTOR)
+        settings = {**EXECUTOR, **dealt.noted(parts.loaded, parts.shards)}
+        return folders.create(path, parts.scenario, numerics.environment(), settings)
     folder, scenario, _ = folders.reopen(path)
     if scenario.digest() != parts.scenario.digest():
         reason = "holds a run of another scenario; give another `run` folder, or that scenario"

@@ -8,6 +8,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from fedplat.config import dealt
 from fedplat.config import run_folder as folders
 from fedplat.config.build import Parts, build
 from fedplat.config.run_records import RunRecords
@@ -88,7 +89,7 @@ def run(
     with ExitStack() as stack:
         executor = _executor(parts, options, lambda: opened[0])
         stack.callback(executor.close)
-        stores, run_folder = _open_stores(scenario, options, stack)
+        stores, run_folder = _open_stores(parts, options, stack)
         opened.append(stores)
         return run_on(stores, scenario, options, subscribers, run_folder, parts, executor)
 
@@ -267,16 +268,22 @@ class _Run:
 
 
 def _open_stores(
-    scenario: Scenario, options: Options, stack: ExitStack
+    parts: Parts, options: Options, stack: ExitStack
 ) -> tuple[Stores, folders.RunFolder | None]:
     if options.folder is None:
         return Stores(MemoryEvents(), MemoryBlobs(), MemoryStates()), None
-    name, _ = chosen(scenario, options)
+    name, _ = chosen(parts.scenario, options)
     if options.resume:
         run_folder = folders.same_arithmetic(options.folder, NUMERICS[name])
     else:
-        settings = {"executor": name, "numerics": NUMERICS[name]}
-        run_folder = folders.create(options.folder, scenario, numerics.environment(), settings)
+        settings = {
+            "executor": name,
+            "numerics": NUMERICS[name],
+            **dealt.noted(parts.loaded, parts.shards),
+        }
+        run_folder = folders.create(
+            options.folder, parts.scenario, numerics.environment(), settings
+        )
     store = stack.enter_context(SqliteStore(run_folder.store))
     return Stores(store, FileBlobs(run_folder.blobs), store), run_folder
 
