@@ -18,6 +18,7 @@ OLDEST_PROTOCOL = 1
 MAX_FRAME_BYTES = convert.MAX_MESSAGE_BYTES + 1024
 MAX_FRAMES = 64  # in a poll
 MAX_SESSION_NAME = 64  # characters
+SHORTEST_HEARTBEAT_S = 1e-3
 _Poll = TypeVar("_Poll", pb.PollRequest, pb.PollReply)
 
 
@@ -270,6 +271,8 @@ def _frames(frames: Sequence[pb.Frame]) -> list[Frame]:
 
 
 def _welcome(one: pb.Welcome) -> Welcome:
+    if 0 <= one.heartbeat_s < SHORTEST_HEARTBEAT_S:  # nobody would do anything else
+        raise CorruptPayloadError(reason=f"a heartbeat every {one.heartbeat_s} s")
     return Welcome(
         one.protocol,
         one.epoch,

@@ -24,10 +24,11 @@ from fedplat.wire.v1 import session_pb2 as pb
 
 TASKS = st.sampled_from(["fit", "evaluate"])
 UINT32, UINT64, TEXT = st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1), st.text(max_size=40)
+BEATS = st.floats(wire.SHORTEST_HEARTBEAT_S, 1e9)
 FRAMES = st.one_of(
     MESSAGES,
     st.builds(Hello, UINT32, UINT32, TEXT, TEXT, TEXT),
-    st.builds(Welcome, UINT32, UINT64, TEXT, TEXT, TEXT, SECONDS, SECONDS, UINT32),
+    st.builds(Welcome, UINT32, UINT64, TEXT, TEXT, TEXT, BEATS, SECONDS, UINT32),
     st.just(Heartbeat()),
     st.builds(Progress, ROUNDS, TASKS, UINT64),
     st.builds(Accept, ROUNDS, TASKS),
@@ -101,13 +102,20 @@ def test_a_time_that_is_no_finite_number_from_zero_is_refused(seconds):
     frames = [
         pb.Frame(drain=pb.Drain(retry_after_s=seconds)),
         pb.Frame(welcome=pb.Welcome(heartbeat_s=seconds)),
-        pb.Frame(welcome=pb.Welcome(idle_timeout_s=seconds)),
+        pb.Frame(welcome=pb.Welcome(heartbeat_s=1, idle_timeout_s=seconds)),
     ]
     for frame in frames:
         with pytest.raises(CorruptPayloadError, match="a time of"):
             wire.decode(frame.SerializeToString())
     with pytest.raises(CorruptPayloadError, match="a time of"):
         wire.decode_poll(pb.PollRequest(session="a", wait_s=seconds).SerializeToString())
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1e-9])
+def test_a_client_that_should_do_nothing_but_beat_refuses(seconds):
+    frame = pb.Frame(welcome=pb.Welcome(heartbeat_s=seconds, idle_timeout_s=1))
+    with pytest.raises(CorruptPayloadError, match="a heartbeat every"):
+        wire.decode(frame.SerializeToString())
 
 
 @pytest.mark.parametrize("name", ["", "x" * (wire.MAX_SESSION_NAME + 1)])
