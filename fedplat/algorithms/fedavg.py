@@ -47,7 +47,9 @@ class FedAvg:
         return plain_client(broadcast, state, samples)
 
     def server(self, state: ServerState, aggregate: Aggregate) -> ServerState:
-        step = self.server_lr * mean_step(state.params, aggregate)
+        step = mean_step(state.params, aggregate)
+        if self.server_lr != 1:  # a copy as large as the model
+            step = self.server_lr * step
         return ServerState(advance(state.params, aggregate, step))
 
 

@@ -87,14 +87,17 @@ def fold(
     first = read(digests[0])
     rows = chain(iter([first]), map(read, digests[1:]))  # iter: lets `first` go once it is past
     if isinstance(rule, ColumnRule) and not isinstance(first, Tensor):
-        return _by_columns(rule, cast(list[Columns], list(rows)), weights, threads)
+        return by_columns(rule, cast(list[Columns], list(rows)), weights, threads)
     dim = len(first)
     del first  # a vector is as large as the model: it goes when it has been added
     return _by_rows(rule, dim, map(_whole, rows), weights)
 
 
-def _by_columns(
-    rule: ColumnRule[Any], rows: Sequence[Columns], weights: Sequence[float], threads: int | None
+def by_columns(
+    rule: ColumnRule[Any],
+    rows: Sequence[Columns],
+    weights: Sequence[float],
+    threads: int | None = None,
 ) -> Vector:
     """Folds block by block, each over all rows: holds the result and a few blocks a thread."""
     dim = len(rows[0])

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fedplat.params import Vector, aligned
 from fedplat.protocols import ColumnRule
-from fedplat.runtime.folding import AT_ONCE, BLOCK, LARGE, Columns, InMemory, added
+from fedplat.runtime.folding import AT_ONCE, BLOCK, LARGE, Columns, InMemory, added, by_columns
 from fedplat.types import ClientId, Digest
 
 GROUP = 16  # updates that are folded at a time: the sum is read and written once for all of them
@@ -26,21 +26,21 @@ Row = tuple[ClientId, Digest, float]
 class FoldingAhead:
     """A fold in progress over the settled beginning of a round.
 
-    Memory: the rule's state (the mean's: twice the model), and the result while it is finished.
+    Memory: once there is more than a group, the rule's state (the mean's: twice the model); the
+    result takes its place block by block.  Of fewer updates, the result alone.
     """
 
     def __init__(self, rule: ColumnRule[Any], dim: int) -> None:
         self._rule, self._dim = rule, dim
         self._starts = range(0, max(dim, 1), BLOCK)
-        widths = [min(BLOCK, dim - start) for start in self._starts]
-        begun = {width: rule.init(width) for width in set(widths)}
-        self._states = [_mapped(begun[width]) for width in widths]
+        self._widths = [min(BLOCK, dim - start) for start in self._starts]
+        self._states: list[Any] = []
         self._waiting: list[Columns] = []
         self.rows: list[Row] = []
         self._folded = 0
 
     def add(self, rows: Sequence[Row], updates: Sequence[Vector | Columns]) -> None:
-        """Takes the next updates in ClientId order; folds them once they make a group.
+        """Takes the next updates in ClientId order; folds them once they are more than a group.
 
         Raises: ValueError, if an update has another length.
         """
@@ -50,7 +50,7 @@ class FoldingAhead:
                 raise ValueError(f"updates of one fold have one length: {self._dim}, {len(update)}")
         self.rows.extend(rows)
         self._waiting.extend(columns)
-        if len(self._waiting) >= GROUP:
+        if len(self._waiting) > GROUP:  # a group may be the whole round
             self._fold()
 
     def finish(self) -> Vector:
@@ -58,6 +58,8 @@ class FoldingAhead:
 
         Each block's state is let go as soon as its part is made.
         """
+        if self._waiting and not self._folded:  # all at once: no sum of the model's size
+            return by_columns(self._rule, self._waiting, [weight for _, _, weight in self.rows])
         self._fold()
         aggregate = aligned(self._dim)
         for start in reversed(self._starts):
@@ -65,7 +67,13 @@ class FoldingAhead:
             aggregate[start : start + len(part)] = part
         return aggregate
 
+    def _begin(self) -> None:
+        begun = {width: self._rule.init(width) for width in set(self._widths)}
+        self._states = [_mapped(begun[width]) for width in self._widths]
+
     def _fold(self) -> None:
+        if not self._states:
+            self._begin()
         updates, self._waiting = self._waiting, []
         weights = [weight for _, _, weight in self.rows[self._folded :]]
         self._folded = len(self.rows)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from fedplat.aggregators.beside import fold_beside
@@ -14,7 +15,7 @@ from fedplat.params import Vector
 from fedplat.protocols import Aggregate as Mean
 from fedplat.protocols import ColumnRule, FoldRule, ServerState
 from fedplat.runtime.changes import Changes
-from fedplat.runtime.folding import Encoded, fold
+from fedplat.runtime.folding import LARGE, Encoded, fold
 from fedplat.runtime.folding_ahead import FoldingAhead, Row
 from fedplat.runtime.ports import BlobStore
 from fedplat.types import Digest
@@ -47,9 +48,20 @@ class ServerWork:
         broadcast, kept, model = self._store(self.cargo.first, None)
         return Initialised(time_s, broadcast, kept, model)
 
+    def prepare(self) -> None:
+        """Has what large folds need ready (a compiled loop), so that the first need not wait."""
+        dim = self.cargo.shared.dim
+        if self._by_columns is not None and dim * self.num_registered >= LARGE:
+            one = torch.zeros(1)
+            self._by_columns.add_many(self._by_columns.init(1), [one], [1.0])
+
     def aggregate(self, command: Aggregate, time_s: float) -> Aggregated:
         """Folds the updates in their order and makes the algorithm's server step."""
-        state = self.state(command.broadcast, command.kept)
+        following = self._following(command)
+        return Aggregated(time_s, command.round_id, *self._store(following, command.broadcast))
+
+    def _following(self, command: Aggregate) -> ServerState:
+        """The next state; all that it was made from is let go."""
         digests = [digest for _, digest, _ in command.updates]
         weights = [weight for _, _, weight in command.updates]
         extras = {
@@ -57,15 +69,18 @@ class ServerWork:
             for name in self.cargo.algorithm.extra_kinds
         }
         update = self._fold_updates(command.updates)
+        if command.scale != 1:
+            update = command.scale * update
         mean = Mean(
-            update=update if command.scale == 1 else command.scale * update,
+            update=update,
             beside=self._fold_beside(digests, weights),
             extras=extras,
             num_clients=sum(weight > 0 for weight in weights),
             num_registered=self.num_registered,
         )
-        following = self.cargo.algorithm.server(state, mean)
-        return Aggregated(time_s, command.round_id, *self._store(following, command.broadcast))
+        following = self.cargo.algorithm.server(self.state(command.broadcast, command.kept), mean)
+        self._states = {}
+        return following
 
     def fold_ahead(self, command: FoldAhead) -> None:
         """Folds the beginning of the next aggregate already, where rule and codec allow it."""

@@ -57,8 +57,10 @@ from fedplat.wire import environment
 from fedplat.wire.environment import Fingerprint
 from fedplat.wire.session import Finished, Frame, Hello, Welcome, negotiated
 from fedplat_server.engine_thread import EngineThread
+from fedplat_server.process import trim
 
 INTAKE_THREADS = 2  # they look at updates; the machine and the fold have threads of their own
+LARGE_UPDATE_BYTES = 16 << 20  # from here on, an update's arrival is worth a look at the memory
 
 
 class Speaker(Protocol):
@@ -122,6 +124,7 @@ class Coordination:
         self.last_word: Frame | None = None
         self.said_back: frozenset[ClientId] = frozenset()  # who has heard it
         self._folding = ThreadPoolExecutor(1, "fedplat-fold")
+        self._in(self._folding, lambda _: self.server.prepare(), None)
         self._evaluating = ThreadPoolExecutor(1, "fedplat-evaluate")
         self._intake = ThreadPoolExecutor(INTAKE_THREADS, "fedplat-intake")
         self.silence: Callable[[ClientId], float] = lambda client: 0.0
@@ -266,6 +269,8 @@ class Coordination:
 
     def opened(self, client: ClientId) -> None:
         """As in `Fleet`."""
+        if not self.guests:
+            self.stopwatch.restart()  # until somebody is there, no round takes time
         self.guests.add(client)
         if self.last_word is not None:
             self._say_again(client)  # its last answer may not have been acknowledged
@@ -331,6 +336,8 @@ class Coordination:
             pass
         else:
             size_bytes, why = len(payload), flaw(payload, one.weight, self._parts.work.cargo)
+            if size_bytes >= LARGE_UPDATE_BYTES:
+                trim()
         self._engine.post(
             UpdateReceived(
                 now_s, one.round_id, one.client, one.update, size_bytes, one.weight,

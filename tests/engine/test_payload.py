@@ -124,7 +124,7 @@ def test_an_update_of_any_other_length_is_refused_as_corrupt(name):
 @pytest.mark.parametrize("name", ["fedavg", "scaffold"])
 def test_a_broadcast_of_any_other_length_is_refused_as_corrupt(name):
     one = cargo(name)
-    payload = one.encode_broadcast(one.first)
+    payload = bytes(one.encode_broadcast(one.first))
     for broken in (*(payload[:length] for length in range(len(payload))), payload + b"\0"):
         with pytest.raises(CorruptPayloadError):
             one.decode_broadcast(broken)

@@ -44,6 +44,44 @@ def test_blocks_do_not_show():
     assert torch.equal(ahead.finish(), whole)
 
 
+class Watched:
+    """The mean, of which every state's width is remembered."""
+
+    def __init__(self):
+        self.widths, self._mean = [], Mean()
+
+    def __getattr__(self, name):
+        return getattr(self._mean, name)
+
+    def init(self, dim):
+        self.widths.append(dim)
+        return self._mean.init(dim)
+
+
+@pytest.mark.parametrize("count", [1, GROUP])
+def test_a_group_that_is_the_whole_round_is_not_summed_ahead(count):
+    rows, updates = rows_and_updates(count, 2 * BLOCK)
+    rule = Watched()
+    ahead = FoldingAhead(rule, 2 * BLOCK)
+    ahead.add(rows, list(map(InMemory, updates)))
+    assert rule.widths == []
+    weights = [weight for _, _, weight in rows]
+    whole = fold(Mean(), [d for _, d, _ in rows], weights, lambda digest: updates[int(digest)])
+    assert torch.equal(ahead.finish(), whole)
+
+
+def test_more_than_a_group_is_summed_while_others_train():
+    rows, updates = rows_and_updates(GROUP + 1, 5)
+    rule = Watched()
+    FoldingAhead(rule, 5).add(rows, list(map(InMemory, updates)))
+    assert rule.widths == [5]
+
+
+def test_a_round_without_updates_has_no_aggregate():
+    with pytest.raises(ValueError, match="total_weight"):
+        FoldingAhead(Mean(), 4).finish()
+
+
 def test_an_update_of_another_length_is_refused():
     ahead = FoldingAhead(Mean(), 4)
     with pytest.raises(ValueError, match="one length"):

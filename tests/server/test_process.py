@@ -52,3 +52,26 @@ def test_more_files_than_the_usual_limit_can_be_open():
 def test_what_many_threads_have_used_goes_back_to_the_system():
     given, kept = (int(python(KEEPS.format(gives=gives)).stdout) for gives in (True, False))
     assert given < 20 and given < kept, (given, kept)
+
+
+HOLED = """
+import re
+from pathlib import Path
+from fedplat_server.process import give_memory_back, trim
+give_memory_back()
+def used():
+    return int(re.search(r"RssAnon:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) >> 10
+before = used()
+pieces = [bytes([1]) * 8192 for _ in range(8192)]
+last = bytes(8192)
+del pieces
+if {trims}:
+    trim()
+print(used() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
+def test_small_pieces_below_one_that_lives_on_go_back_too():
+    trimmed, kept = (int(python(HOLED.format(trims=trims)).stdout) for trims in (True, False))
+    assert trimmed < 8 and kept > 48, (trimmed, kept)
