@@ -5,7 +5,7 @@ import mmap
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -42,11 +42,13 @@ class FileBlobs:
     def __init__(self, root: Path, later: Later = _now) -> None:
         self._root, self._later = root, later
         self._known: dict[Digest, Signature] = {}
+        self._unflushed: dict[Digest, list[Path]] = {}  # folders of what has just got its name
         self._lock = Lock()
         self.in_use = Holds()
         with told(root):
             root.mkdir(parents=True, exist_ok=True)
             self._sizes = {Digest(one.name): one.stat().st_size for one in root.glob("??/*")}
+            self._lasting = set(root.glob("??"))
         self._total = sum(self._sizes.values())
 
     @property
@@ -77,20 +79,32 @@ class FileBlobs:
 
     def _put(self, blobs: Iterable[tuple[Digest, Buffer]], taken: Callable[[Digest], None]) -> None:
         written: dict[Digest, Path] = {}
+        folders: list[Path] = []
         with self._lock, told(self._root), _removed(written):
             for digest, payload in blobs:
                 taken(digest)
+                folders += self._unflushed.get(digest, [])  # it is here, and not yet for ever
                 if digest not in written and not self.holds(digest):
                     written[digest] = self._write(payload)
-            self._settle(written)
+            for part in written.values():
+                _flush_file(part)
+            self._flush([*folders, *self._name(written)])
 
     def adopt(self, digest: Digest, part: Path) -> None:
-        """Takes the file `part`, whose bytes the caller has just hashed, as the blob `digest`.
+        """Takes the file `part`, whose bytes the caller has just hashed and flushed, as a blob.
 
-        Guarantees: the blob is durable when it returns, and `part` is gone.
+        Guarantees: the blob is durable when it returns, and `part` is gone.  Others that are
+        adopted in the same moment are flushed beside it, not one after another.
         """
-        with self._lock, told(part):
-            self._settle({digest: part})
+        with told(part):
+            with self._lock:
+                folders = self._name({digest: part})
+                self._unflushed[digest] = folders
+            try:
+                self._flush(folders)
+            finally:
+                with self._lock:
+                    self._unflushed.pop(digest, None)
 
     def get(self, digest: Digest) -> memoryview:
         path = self.path(digest)
@@ -159,22 +173,24 @@ class FileBlobs:
             self._sizes[digest] = size_bytes
             self._total += size_bytes
 
-    def _settle(self, written: dict[Digest, Path]) -> None:
-        """Flushes the written files, gives them their names, and flushes the folders."""
+    def _name(self, written: Mapping[Digest, Path]) -> list[Path]:
+        """Gives flushed files their names; returns the folders that are to be flushed."""
         folders = {self.path(digest).parent for digest in written}
-        new_folders = [folder for folder in folders if not folder.exists()]
+        is_new = any(one not in self._lasting or not one.exists() for one in folders)
         for digest, part in written.items():
-            with part.open("rb") as file:
-                status = os.fstat(file.fileno())
-                with told(part, status.st_size):
-                    os.fsync(file.fileno())
             path = self.path(digest)
             path.parent.mkdir(exist_ok=True)
             part.replace(path)
+            status = path.stat()
             self._known[digest] = _signature(status)
             self._count(digest, status.st_size)
-        for folder in [*sorted(folders), *([self._root] if new_folders else [])]:
+        return [*sorted(folders), *([self._root] if is_new else [])]
+
+    def _flush(self, folders: Sequence[Path]) -> None:
+        """Makes the names in the folders durable; from then on, these folders last."""
+        for folder in folders:
             _flush_folder(folder)
+        self._lasting.update(folders)
 
 
 @contextmanager
@@ -195,6 +211,11 @@ def _unlink(paths: Iterable[Path]) -> None:
 
 def _signature(status: os.stat_result) -> Signature:
     return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _flush_file(part: Path) -> None:
+    with part.open("rb") as file, told(part, os.fstat(file.fileno()).st_size):
+        os.fsync(file.fileno())
 
 
 def _flush_folder(folder: Path) -> None:

@@ -61,7 +61,10 @@ class Incoming:
             self._parts = {Digest(one.stem): one.stat().st_size for one in parts}
 
     def held(self, digest: Digest) -> int | None:
-        """The size of the blob, if it is among the blobs already, whole."""
+        """The size of the blob, if it is among the blobs already, whole and durable."""
+        with self._lock:
+            if digest in self._open:  # its file may have its name already, and not yet for ever
+                return None
         try:
             return len(self._blobs.get(digest))
         except StorageError:
@@ -173,8 +176,8 @@ class Incoming:
 class Receiving:
     """One blob on its way in.  A context manager; what has come is kept, however it ends.
 
-    `offset` is where the sender goes on.  Pieces are hashed in a thread of their own, and the disk
-    begins to write a large blob while it comes, so that its end does not wait for all of it.
+    `offset` is where the sender goes on.  The pieces of a large blob are hashed in a thread of
+    their own, and the disk begins to write it while it comes: its end does not wait for all of it.
     """
 
     def __init__(self, incoming: Incoming, digest: Digest, size_bytes: int, part: Path) -> None:
@@ -224,7 +227,7 @@ class Receiving:
             reason = f"blob {self._digest} ended after {self.offset} of {self.size_bytes} bytes"
             raise ProtocolError(reason=f"{reason}; what has come is kept, go on from there")
         with told(self._part, self.size_bytes):
-            os.fsync(self._file.fileno())  # beside the hashing, and before others wait for us
+            os.fsync(self._file.fileno())  # beside the hashing; `adopt` relies on it
         found = self._hash.digest()
         if found != self._digest:
             self._part.unlink(missing_ok=True)
@@ -261,24 +264,43 @@ class Receiving:
 
 
 class PieceHash:
-    """SHA-256 over pieces, computed in a thread: hashlib lets other threads run meanwhile."""
+    """SHA-256 over pieces, computed in a thread: hashlib lets other threads run meanwhile.
+
+    The thread begins with the second piece; one that is alone is hashed when the digest is asked
+    for, where a thread would cost more than it saves.
+    """
 
     def __init__(self) -> None:
         self._sha256 = hashlib.sha256()
         self._room = BoundedSemaphore(AHEAD)
         self._pieces: SimpleQueue[Buffer | None] = SimpleQueue()
-        self._thread = Thread(target=self._work, name="fedplat-hash", daemon=True)
-        self._thread.start()
+        self._waiting: Buffer = b""
+        self._thread: Thread | None = None
 
     def update(self, piece: Buffer) -> None:
-        self._room.acquire()
-        self._pieces.put(piece)
+        waiting, self._waiting = self._waiting, b""
+        if self._thread is None and not waiting:
+            self._waiting = piece
+            return
+        if self._thread is None:
+            self._thread = Thread(target=self._work, name="fedplat-hash", daemon=True)
+            self._thread.start()
+            self._hand_over(waiting)
+        self._hand_over(piece)
 
     def digest(self) -> Digest:
         """The digest of all pieces; none can follow."""
-        self._pieces.put(None)
-        self._thread.join()
+        if self._thread is None:
+            waiting, self._waiting = self._waiting, b""
+            self._sha256.update(waiting)
+        else:
+            self._pieces.put(None)
+            self._thread.join()
         return Digest(self._sha256.hexdigest())
+
+    def _hand_over(self, piece: Buffer) -> None:
+        self._room.acquire()
+        self._pieces.put(piece)
 
     def _work(self) -> None:
         while (piece := self._pieces.get()) is not None:

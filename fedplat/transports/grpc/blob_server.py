@@ -93,7 +93,7 @@ class BlobService:
     ) -> None:
         self._inbox, self._read, self._permit = inbox, read, permit
         self._slots, self._plain = slots, plain
-        self._limit, self._idle_s = upload_limit_bytes, idle_timeout_s
+        self._limit, self._idle = upload_limit_bytes, IdleWatch(idle_timeout_s)
         self._between, self._sent, self._holding = between, sent, holding
         self._uploads: dict[tuple[ClientId, Digest], grpc.ServicerContext] = {}
         self._lock = Lock()
@@ -162,7 +162,7 @@ class BlobService:
     ) -> Iterator[bytes]:
         with self._inbox.open(request.digest, request.size_bytes) as receiving:
             yield encode_reply(Go(receiving.offset))
-            with IdleWatch(self._idle_s, context.cancel) as watch:
+            with self._idle.over(context.cancel) as watch:
                 for frame in _filled(frames):
                     receiving.write(frame)
                     watch.moved()
@@ -187,7 +187,7 @@ class BlobService:
     ) -> Iterator[bytes]:
         """The size, and the bytes from the offset on: none, if it lies behind the end."""
         blob = self._read(request.digest)
-        with IdleWatch(self._idle_s, context.cancel) as watch:
+        with self._idle.over(context.cancel) as watch:
             yield encode_reply(Go(len(blob)))
             spans = everything(request.digest, request.digest, request.offset, len(blob))
             if isinstance(request, DownloadDelta):
