@@ -1,6 +1,7 @@
 """What every test runs under.  Imports nothing of fedplat: the jaxtyping hook has to come first."""
 
 import os
+import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -27,6 +28,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid.startswith(WHOLE_RUNS):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _importable():
+    """Processes that a test starts find the packages wherever it runs."""
+    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
 
 
 @pytest.fixture

@@ -247,7 +247,8 @@ class _Daemon:
             for entry in self.store.read():
                 events.write(entry + b"\n")
             events.flush()
-            if driver.replay() == 0:
+            driver.replay()
+            if work.coordinator.phase == "idle":
                 self.records.start(EXECUTOR["executor"], self._warnings())
                 driver.post(Started(self.clock.now(), work.epoch))
                 driver.post(work.server.initialise(self.clock.now()))

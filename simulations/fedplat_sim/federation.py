@@ -101,10 +101,10 @@ class Federation:
 
         Raises: the FedplatError that the coordinator failed with.
         """
-        past = self.driver.replay()
+        self.driver.replay()
         self.schedule.now_s = self.coordinator.now_s
         self.driver.post(Started(self.schedule.now(), self.coordinator.epoch + 1))
-        if past == 0:
+        if self.coordinator.phase == "idle":
             self.driver.post(self.server.initialise(self.schedule.now()))
             self.driver.flush()
         else:

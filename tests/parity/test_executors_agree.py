@@ -32,11 +32,12 @@ TOLD = ("digest", "accuracy", "loss", "bytes_up", "bytes_down")
 def scenario(name: str):
     """A tiny run; two rounds, so that what clients remember is used."""
     slow = {"training": {"steps": 1, "lr": 0.1}} if name == "fedbn" else {}
+    late = {"clients.concurrency": 3} if name == "fedbuff" else {}
     return small(
         rounds=2,
         algorithm={"name": name, **NEEDED.get(name, {})},
         model=MODELS.get(name, "logistic"),
-        **{"clients.count": 4, "clients.per_round": 3, **slow},
+        **{"clients.count": 4, "clients.per_round": 3, **slow, **late},
     )
 
 

@@ -94,8 +94,9 @@ class Serving:
         self.driver: Driver = self.suspects.driver(
             self.machine, disk.events, process.guarded(performers), observers=(self._tidy,)
         )
-        if self.driver.replay() == 0:
-            self.driver.post(Started(process.now(), 1))
+        self.driver.replay()
+        if self.machine.phase == "idle":
+            self.driver.post(Started(process.now(), self.machine.epoch + 1))
             self._post(self.server.initialise(process.now()))
             self.driver.flush()
             return
