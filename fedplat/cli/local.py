@@ -14,6 +14,7 @@ from typing import Any
 import tomli_w
 
 from fedplat.config import scenario as scenarios
+from fedplat.config.deployment import CoordinatorDeployment, load
 from fedplat.config.run_folder import RunFolder
 from fedplat.config.scenario import Scenario
 from fedplat.errors import ConfigError, StorageError
@@ -155,7 +156,14 @@ def _difference(begun: Scenario, given: Scenario) -> str:
 # ── starting ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def start(local: Local) -> Died | None:
+def sandbox_for(local: Local) -> str:
+    """How far the training of this scenario's clients can be shut in: data of a hub can not be read
+    without the network, nor without writing into a cache.
+    """
+    return "off" if scenarios.load(local.scenario).data.name.startswith("hf:") else "available"
+
+
+def start(local: Local, sandbox: str = "available", *, keep_updates: bool = False) -> Died | None:
     """Starts every daemon that does not run; returns the first that ended at once.
 
     The coordinator keeps its address while a client runs: that is where the client looks for it.
@@ -165,7 +173,8 @@ def start(local: Local) -> Died | None:
     address = str(local.daemon(COORDINATOR).get("address", ANY_PORT))
     if not local.runs(COORDINATOR):
         address = address if any(map(local.runs, clients)) else ANY_PORT
-        table = {"scenario": "scenario.toml", "run": COORDINATOR, "address": address}
+        table: dict[str, Any] = {"scenario": "scenario.toml", "run": COORDINATOR}
+        table |= {"address": address, "keep_updates": keep_updates or _keeps_updates(local)}
         keys = _keys(authority, COORDINATOR, HOSTS)
         _write(local.file(COORDINATOR), {**table, "data_address": ANY_PORT, "tls": keys})
         if died := _started(local, COORDINATOR, "server", "address"):
@@ -178,6 +187,7 @@ def start(local: Local) -> Died | None:
             settings: dict[str, Any] = {
                 "coordinator": address,
                 "folder": f"clients/{name}",
+                "sandbox": sandbox,
                 "local_files": True,  # they are the files of who typed this
                 "disclose": {"metrics": ["*"], "min_count": 0, "errors": True},  # to themselves
             }
@@ -185,6 +195,12 @@ def start(local: Local) -> Died | None:
             begun.append((name, _spawn(local, name, "client")))
     found = [_awaited(local, name, pid, "pid") for name, pid in begun]
     return next((one for one in found if one is not None), None)
+
+
+def _keeps_updates(local: Local) -> bool:
+    """Whether an earlier `up` was told to: half of them would be no use."""
+    file = local.file(COORDINATOR)
+    return file.exists() and load(file, CoordinatorDeployment).keep_updates
 
 
 def tell_the_end(local: Local) -> Died | None:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from fedplat.runtime.replay import Replayed
 
 KEEP = (
-    "run it with `fedplat sim run --keep-updates`, or with `keep_updates = true` in the "
-    "coordinator's file"
+    "run it with `fedplat sim run --keep-updates`, `fedplat up --keep-updates`, or with "
+    "`keep_updates = true` in the coordinator's file"
 )
 
 
@@ -66,7 +66,7 @@ def _replayed(run: Path, only: int | None) -> "Iterator[Replayed]":
     from fedplat.storage.files import FileBlobs
     from fedplat.storage.sqlite import SqliteStore
 
-    folder, scenario, settings = folders.reopen(run)
+    folder, scenario, settings = folders.reopen(folders.located(run))
     if not folder.store.is_file() or not folder.blobs.is_dir():
         reason = f"has no {folder.store.name} and {folder.blobs.name}: copy the folder whole"
         raise ConfigError(where=str(run), reason=reason)

@@ -30,9 +30,11 @@ def report(
     """
     if output is not None and not output.parent.is_dir():
         raise ConfigError(where="--output", reason=f"there is no folder {output.parent}")
-    from fedplat.telemetry.metrics_file import replace_text  # late: --help must not wait
+    from fedplat.config.run_folder import located  # late: --help must not wait
+    from fedplat.telemetry.metrics_file import replace_text
     from fedplat_sim import report as reports
 
+    runs = [located(run) for run in runs]
     if len(runs) == 1:
         written = reports.write(runs[0], output)
     else:

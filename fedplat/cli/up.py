@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fedplat.cli.local import Died, Local
 
 RUNS = Path("runs")
+Sandbox = Literal["required", "available", "off"]
 AsJson = Annotated[
     bool, typer.Option("--json", help="JSON lines on standard output, for programs.")
 ]
@@ -25,6 +26,13 @@ def up(
         Path | None,
         typer.Option("--run", help="The federation's folder [default: runs/NAME-up-001, …]"),
     ] = None,
+    sandbox: Annotated[
+        Sandbox | None,
+        typer.Option(help="How the clients' training is shut in [default: as far as can be]"),
+    ] = None,
+    keep_updates: Annotated[
+        bool, typer.Option("--keep-updates", help="Keep every update, for `fedplat replay`.")
+    ] = False,
     follow: Annotated[bool, typer.Option("--follow", help="Show it live, to its end.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -48,7 +56,11 @@ def up(
     else:
         begun, ran = local.processes.exists(), [name for name in local.names if local.runs(name)]
         locals_.note(local)  # so that `down` finds what an interrupted `up` has begun
-        died = locals_.start(local)
+        shut_in = sandbox or locals_.sandbox_for(local)
+        if shut_in == "off" and sandbox is None:
+            words = "the data are read through a cache on this machine and the network, so the "
+            typer.echo(words + 'clients\' training is not shut in (`sandbox = "off"`)', err=True)
+        died = locals_.start(local, shut_in, keep_updates=keep_updates)
         record = locals_.note(local)
         if died is not None:
             _give_up(local, died)

@@ -64,10 +64,7 @@ def open_run(path: Path) -> ComparedRun:
 
     Raises: ConfigError, if it is no run; DataError, StorageError, if it can not be read.
     """
-    inner = path / "coordinator"
-    folder, scenario, settings = folders.reopen(
-        inner if RunFolder(inner).settings.is_file() else path
-    )
+    folder, scenario, settings = folders.reopen(folders.located(path))
     if not folder.events.is_file():
         reason = (
             f"has no {folder.events.name}: nothing was run in it yet, or it was not copied whole"

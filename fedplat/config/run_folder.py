@@ -92,6 +92,13 @@ def create(
     return folder
 
 
+def located(path: Path) -> Path:
+    """The run's folder, where `path` is that, or a folder of `fedplat up`."""
+    begun = path / "coordinator"
+    inside = not RunFolder(path).settings.exists() and RunFolder(begun).settings.is_file()
+    return begun if inside else path
+
+
 def reopen(path: Path) -> tuple[RunFolder, Scenario, dict[str, object]]:
     """Opens the folder of an interrupted run: its scenario and its settings.
 

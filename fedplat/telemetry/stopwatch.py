@@ -12,6 +12,10 @@ class Stopwatch:
         self._seconds: dict[str, float] = {}
         self._since = perf_counter()
 
+    def restart(self) -> None:
+        """Forgets what was counted: from here on it is about rounds."""
+        self._seconds, self._since = {}, perf_counter()
+
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Counts the time inside towards `name`."""

@@ -46,3 +46,12 @@ def test_a_phase_that_fails_is_counted():
     with pytest.raises(KeyError):
         fail()
     assert watch.lap("train")["commit"] >= 0.005
+
+
+def test_what_came_before_a_restart_belongs_to_no_round():
+    watch = Stopwatch()
+    with watch.phase("load"):
+        spend(0.05)
+    watch.restart()
+    lap = watch.lap("train")
+    assert "load" not in lap and lap["total"] < 0.05
