@@ -82,7 +82,7 @@ def ca(
     \b
     Examples:
       fedplat server ca keys coordinator --host fl.example.org
-      fedplat server ca keys client-00000
+      fedplat server ca keys client-000000
     """
     from fedplat.config.deployment import NAME  # late: --help must not wait
     from fedplat_server.authority import Authority
@@ -93,9 +93,9 @@ def ca(
     authority = Authority(folder)
     key, certificate = authority.issue(name, host or ())
     files = {
-        "key": str(key),
-        "certificate": str(certificate),
-        "authority": str(authority.certificate),
+        "key": str(key.resolve()),  # a daemon's file, where they go, may lie elsewhere
+        "certificate": str(certificate.resolve()),
+        "authority": str(authority.certificate.resolve()),
     }
     if as_json:
         typer.echo(json.dumps({"event": "certificate", "name": name, **files}))

@@ -158,6 +158,7 @@ def test_the_authority_answers_with_what_a_daemons_file_takes(fedplat):
     tls = tomllib.loads(answer.out)["tls"]
     assert set(tls) == {"key", "certificate", "authority"}
     assert os.stat(tls["key"]).st_mode & 0o077 == 0
+    assert all(os.path.isabs(path) for path in tls.values())  # wherever the file will lie
     [record] = fedplat("server", "ca", "keys", "client-000000", "--json").records
     assert record["authority"] == tls["authority"] and record["key"] != tls["key"]
 
