@@ -1,6 +1,7 @@
 """The coordinator's daemon: opens its stores and its ports, and runs until the federation ends."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -94,6 +95,7 @@ def serve(
     allow_open_files()
     overrides = {} if deployment.clients is None else {"clients.count": deployment.clients}
     parts = build(scenarios.load(deployment.scenario, overrides))
+    gc.freeze()  # what has been imported stays: no later collection looks at it
     with ExitStack() as stack:
         return asyncio.run(_Daemon(deployment, parts, subscribers, stack).run(ready))
 
