@@ -2,10 +2,11 @@
 
 python -m benchmarks.wire [--quick] [--json FILE] [--only idle,calls]
 
-Loopback.  Blobs: plain text; one process sends, another receives; beside a bare gRPC stream,
-hashing alone and Flower's messages.  The control plane: real coordinators, and client engines in
-one process.  Files lie in a temporary folder under `~/.cache/fedplat-bench`; what a full run has
-measured there is not measured again by one that goes on with the same code (`--fresh` forgets it).
+Loopback.  Blobs: one process sends, another receives, in plain text and over mutual TLS; beside a
+bare gRPC stream, hashing alone, the disk alone and Flower's messages.  The control plane: real
+coordinators, and client engines in one process.  Files lie in a temporary folder under
+`~/.cache/fedplat-bench`; what a full run has measured there is not measured again by one that goes
+on with the same code (`--fresh` forgets it).
 """
 
 import argparse
@@ -50,6 +51,12 @@ class Plan:
 
 QUICK = Plan(200_000_000, 5, 3, control.QUICK)
 FULL = Plan(1_000_000_000, 7, 3, control.FULL)
+SPEEDS = {  # of these the machine decides: they have no target
+    "wire.stream_gb_s": ("raw", "a bare stream of the same frames"),
+    "wire.disk_gb_s": (throughput.DISK_ALONE, "the bytes written to the disk and flushed"),
+    "wire.durable_gb_s": ("durable", "an upload that is sent, hashed, written and flushed"),
+    "wire.durable_tls_gb_s": ("durable" + throughput.TLS, "the same over mutual TLS"),
+}
 PARTS = ("blobs", "cut", *control.PARTS)
 
 
@@ -94,6 +101,9 @@ def large_blobs(plan: Plan, report: Report, folder: Path) -> None:
         report.row(arm=arm, seconds=median, gb_per_s=plan.size_bytes / median / 1e9, runs=len(runs))
     size = f"{plan.size_bytes / 1e9:g} GB over loopback"
     turns = f"median of {plan.repeats} turns, {size}"
+    for figure, (arm, what) in SPEEDS.items():
+        speed = plan.size_bytes / statistics.median(seconds[arm]) / 1e9
+        report.figure(figure, speed, "GB/s", how=f"{what}; {turns}")
     report.figure(
         "wire.vs_raw_grpc",
         median_ratio(seconds["raw"], seconds["discard"]),

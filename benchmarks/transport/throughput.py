@@ -15,12 +15,15 @@ import numpy as np
 
 from benchmarks.figures import ROOT
 from benchmarks.simulation.engines import our_paths
-from benchmarks.transport.receiver import RAW, client
+from benchmarks.transport.coordinator import issue
+from benchmarks.transport.receiver import RAW, client, credentials
 from fedplat.transports.grpc.channel import CHANNEL_OPTIONS
-from fedplat.types import Digest
+from fedplat.types import Digest, client_id
 from fedplat.wire.transfer import FRAME_BYTES
 
 KINDS = ("raw", "discard", "hash", "durable")
+OVER_TLS = ("raw", "discard", "durable")
+TLS = " over TLS"  # behind the name of an arm
 HASH_ALONE, DISK_ALONE = "hash alone", "disk alone"
 Send = Callable[[Digest, memoryview], object]
 
@@ -30,15 +33,21 @@ def measure(size_bytes: int, repeats: int, folder: Path) -> dict[str, list[float
 
     The sender's own hash is an arm of its own and not a part of the others: a client knows the
     digest of an update that it has made.  Each turn's blob is a new one.  The disk alone writes and
-    flushes the same bytes, without hash or network: what a durable upload can at best take.
+    flushes the same bytes, without hash or network: what a durable upload can at best take.  Some
+    arms are repeated over mutual TLS.
     """
+    keys = folder / "keys"
+    issue(keys, 1)
+    arms = {kind: (kind, None) for kind in KINDS}
+    arms |= {kind + TLS: (kind, keys) for kind in OVER_TLS}
     payload = np.random.Generator(np.random.PCG64(7)).integers(  # noqa: TID251
         0, 256, size_bytes, dtype=np.uint8
     )
-    seconds: dict[str, list[float]] = {arm: [] for arm in (HASH_ALONE, DISK_ALONE, *KINDS)}
+    seconds: dict[str, list[float]] = {arm: [] for arm in (HASH_ALONE, DISK_ALONE, *arms)}
     with ExitStack() as stack:
         sends = {
-            kind: _send(kind, stack.enter_context(receiver(kind, folder / kind))) for kind in KINDS
+            arm: _send(kind, stack.enter_context(receiver(kind, folder / arm, secret)))
+            for arm, (kind, secret) in arms.items()
         }
         for turn in range(repeats + 1):
             payload[: FRAME_BYTES // 2] += 1
@@ -47,11 +56,12 @@ def measure(size_bytes: int, repeats: int, folder: Path) -> dict[str, list[float
             digest = Digest(hashlib.sha256(view).hexdigest())
             found = {HASH_ALONE: time.perf_counter() - start}
             found[DISK_ALONE] = _write(view, folder / "disk")
-            for kind, send in sends.items():
+            for arm, send in sends.items():
                 start = time.perf_counter()
                 send(digest, view)
-                found[kind] = time.perf_counter() - start
-            shutil.rmtree(folder / "durable" / digest[:2])
+                found[arm] = time.perf_counter() - start
+            for arm in ("durable", "durable" + TLS):
+                shutil.rmtree(folder / arm / digest[:2])
             for arm, one in found.items():
                 seconds[arm] += [one] if turn else []  # the first turn warms up
     return seconds
@@ -82,9 +92,10 @@ def _frames(payload: memoryview) -> Iterator[bytes]:
 
 
 @contextmanager
-def receiver(kind: str, folder: Path) -> Iterator[grpc.Channel]:
-    """A receiving process, and a channel to it."""
+def receiver(kind: str, folder: Path, keys: Path | None = None) -> Iterator[grpc.Channel]:
+    """A receiving process, and a channel to it; in mutual TLS, if there are `keys`."""
     command = [sys.executable, "-m", "benchmarks.transport.receiver", kind, str(folder)]
+    command += [] if keys is None else [str(keys)]
     environment = {**os.environ, **our_paths()}
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -92,7 +103,14 @@ def receiver(kind: str, folder: Path) -> Iterator[grpc.Channel]:
         assert process.stdout is not None
         port = int(process.stdout.readline())
         try:
-            with grpc.insecure_channel(f"localhost:{port}", options=CHANNEL_OPTIONS) as channel:
+            with _channel(f"localhost:{port}", keys) as channel:
                 yield channel
         finally:
             process.communicate()
+
+
+def _channel(where: str, keys: Path | None) -> grpc.Channel:
+    if keys is None:
+        return grpc.insecure_channel(where, options=CHANNEL_OPTIONS)
+    secret = credentials(keys, client_id(0)).of_client()
+    return grpc.secure_channel(where, secret, options=CHANNEL_OPTIONS)
