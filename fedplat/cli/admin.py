@@ -153,28 +153,26 @@ def _operator(run: Path | None, address: str | None, keys: Path | None) -> "Iter
 
 def _noted(run: Path) -> tuple[str, Path | None]:
     """Where the coordinator of this folder listens, and where the operator's keys are."""
+    from fedplat.config import run_folder
     from fedplat.storage import claim
 
     folders = (run, run / "coordinator")
+    folder = run_folder.RunFolder(run_folder.located(run))
     found = next((one for one in map(claim.look, folders) if one is not None), None)
     if found is None:
         reason = "no coordinator was ever started in this folder; give its `run` folder"
         raise ConfigError(where=str(run), reason=reason)
-    if not found["running"] and any(map(_has_finished, folders)):
+    if not found["running"] and run_folder.has_finished(folder):
         reason = "its federation has finished: fedplat report shows the result"
+        raise ConfigError(where=str(run), reason=reason)
+    if not found["running"] and (why := run_folder.aborted(folder)) is not None:
+        reason = f"its federation was aborted ({why}); `fedplat report` shows what came of it"
         raise ConfigError(where=str(run), reason=reason)
     if not found["running"] or "address" not in found:
         reason = "its coordinator does not run; start it with `fedplat server start`, or `up`"
         raise ConfigError(where=str(run), reason=reason)
     authority = found.get("authority")
     return str(found["address"]), _admins(Path(authority).parent) if authority else None
-
-
-def _has_finished(run: Path) -> bool:
-    from fedplat.config.run_folder import RunFolder
-
-    metrics = RunFolder(run).metrics
-    return metrics.is_file() and '"event":"finished"' in metrics.read_text(encoding="utf-8")
 
 
 def _admins(keys: Path) -> Path:

@@ -13,6 +13,7 @@ from typing import Any
 
 import tomli_w
 
+from fedplat.config import run_folder
 from fedplat.config import scenario as scenarios
 from fedplat.config.deployment import CoordinatorDeployment, load
 from fedplat.config.run_folder import RunFolder
@@ -86,9 +87,13 @@ class Local:
 
     @property
     def finished(self) -> bool:
-        """Whether the federation has come to its end."""
-        metrics = self.run.metrics
-        return metrics.exists() and '"event":"finished"' in read_text(metrics)
+        """Whether the federation has come to its result."""
+        return run_folder.has_finished(self.run)
+
+    @property
+    def aborted(self) -> str | None:
+        """Why its operator has ended it for good, if that was so."""
+        return run_folder.aborted(self.run)
 
 
 # ── the folder ───────────────────────────────────────────────────────────────────────────────────
@@ -129,8 +134,8 @@ def reopen(path: Path) -> Scenario:
 
 
 def unfinished(runs: Path, scenario: Scenario) -> Path | None:
-    """The newest folder in which this scenario was begun and has not finished."""
-    found = [one.path for one in _all(runs) if not one.finished]
+    """The newest folder in which this scenario was begun and has not ended."""
+    found = [one.path for one in _all(runs) if not one.finished and one.aborted is None]
     same = [path for path in found if reopen(path).digest() == scenario.digest()]
     return max(same, default=None)
 
@@ -210,7 +215,7 @@ def tell_the_end(local: Local) -> Died | None:
     """
     if not local.runs(COORDINATOR):
         died = _started(local, COORDINATOR, "server", "address")
-        if died is not None and died.code != 0:
+        if died is not None and died.code != 0 and local.aborted is None:
             return died
     while local.runs(COORDINATOR) and any(map(local.runs, local.names[1:])):
         sleep(POLL_S)

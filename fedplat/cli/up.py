@@ -53,6 +53,10 @@ def up(
     if local.finished:
         typer.echo(f"{local.path}: this federation has finished", err=True)
         _tell_the_end(local)
+    elif (why := local.aborted) is not None:
+        _tell_the_end(local)
+        reason = f"this federation was aborted ({why}); begin another: give the SCENARIO"
+        raise ConfigError(where=str(local.path), reason=f"{reason}, and no --run or a new one")
     else:
         begun, ran = local.processes.exists(), [name for name in local.names if local.runs(name)]
         locals_.note(local)  # so that `down` finds what an interrupted `up` has begun

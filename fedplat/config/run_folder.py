@@ -1,6 +1,7 @@
 """A run's folder: what is in it, how it is made, and how it is opened again."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from fedplat.params import Params
 from fedplat.storage import claim
 from fedplat.types import Environment
 
+LAST_EVENTS = 1 << 20  # bytes of the log in which an abort is looked for
 LONGEST_NAME = 60  # characters of a scenario's name in its folder's
 
 
@@ -97,6 +99,23 @@ def located(path: Path) -> Path:
     begun = path / "coordinator"
     inside = not RunFolder(path).settings.exists() and RunFolder(begun).settings.is_file()
     return begun if inside else path
+
+
+def has_finished(folder: RunFolder) -> bool:
+    """Whether the run has come to its result."""
+    metrics = folder.metrics
+    return metrics.is_file() and '"event":"finished"' in metrics.read_text(encoding="utf-8")
+
+
+def aborted(folder: RunFolder) -> str | None:
+    """Why an operator has ended the run for good; None, if nobody has."""
+    if not folder.events.is_file():
+        return None
+    with folder.events.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - LAST_EVENTS))
+        lines = [line for line in file.read().splitlines() if b'"AbortRequested"' in line]
+    return str(json.loads(lines[-1])["reason"]) if lines else None
 
 
 def reopen(path: Path) -> tuple[RunFolder, Scenario, dict[str, object]]:

@@ -156,7 +156,9 @@ class _Daemon:
             engine.start(*self._driver(work))
             end = await self.end
             self.operations.close(end)
-            goodbye = Goodbye(work, sessions, self.store, last_word(end))
+            goodbye = Goodbye(
+                work, sessions, self.store, last_word(end, work.coordinator.round.round_id)
+            )
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, goodbye.stop)
             try:

@@ -19,15 +19,15 @@ POLL_S = 0.02
 KEY = "told"
 
 
-def last_word(end: Finish | BaseException) -> Frame:
-    """What the clients are told of an end."""
+def last_word(end: Finish | BaseException, round_id: int) -> Frame:
+    """What the clients are told of an end that came in a round."""
     match end:
-        case Finish(round_id, _, _, model):
-            return Finished(round_id, model)
+        case Finish(last, _, _, model):
+            return Finished(last, model)
         case InterruptedRunError() | KeyboardInterrupt():
             return Drain("the coordinator was stopped", RETRY_S)
         case _:
-            return Finished(0, None, str(end))
+            return Finished(round_id, None, str(end).removeprefix(f"round {round_id}: "))
 
 
 class Goodbye:

@@ -7,6 +7,7 @@ import time
 import pytest
 from cli.daemons import COORDINATOR, daemons, scenario
 
+from fedplat.cli import local as locals_
 from fedplat.engine.commands import Finish
 from fedplat.errors import InterruptedRunError, RoundError
 from fedplat.storage.memory import MemoryStates
@@ -55,15 +56,15 @@ def test_a_coordinator_that_is_started_again_waits_for_those_alone_who_have_not_
 
 def test_a_failure_that_was_heard_is_forgotten_as_the_federation_may_go_on():
     store, clients = MemoryStates(), Clients(A)
-    word = last_word(RoundError(round_id=1, reason="the disk is full"))
-    assert word.model is None and "the disk is full" in word.failure
+    word = last_word(RoundError(round_id=1, reason="the disk is full"), 1)
+    assert word == Finished(1, None, "the disk is full")
     one = goodbye(clients, store, word)
     clients.said_back = frozenset({A})
     assert asyncio.run(one.linger({A}, 0.05)) == [] and store.get(KEY) is None
 
 
 def test_nobody_is_waited_for_when_the_coordinator_will_be_back_or_is_stopped():
-    word = last_word(InterruptedRunError(round_id=0, remedy=""))
+    word = last_word(InterruptedRunError(round_id=0, remedy=""), 1)
     assert isinstance(word, Drain)
     assert asyncio.run(goodbye(Clients(A), word=word).linger({A, B}, 60.0)) == []
     one = goodbye(Clients(A))
@@ -75,7 +76,7 @@ def test_a_client_notes_a_result_and_no_failure():
     store = MemoryStates()
     ending.note(store, Finished(2, None, "the quorum was missed"))
     assert ending.noted(store) is None
-    ending.note(store, last_word(Finish(3, 3, Digest("cd" * 32), Digest("ab" * 32))))
+    ending.note(store, last_word(Finish(3, 3, Digest("cd" * 32), Digest("ab" * 32)), 3))
     assert ending.noted(store) == RESULT
 
 
@@ -102,3 +103,24 @@ def test_a_client_that_comes_when_all_is_over_is_told_by_up_and_knows_it_for_eve
         out, _ = late.communicate(timeout=30)
         assert late.returncode == 0 and json.loads(out.splitlines()[-1])["digest"] == digest
         assert not local.runs(COORDINATOR) and local.finished
+
+
+@pytest.mark.slow
+def test_what_was_aborted_is_not_gone_on_with(tmp_path):
+    with daemons(tmp_path) as federation:
+        mine = scenario(rounds=400)
+        assert federation("up", federation.write(mine), "--run", "up").code == 0
+        local = federation.local
+        assert locals_.unfinished(tmp_path, mine) == local.path
+        words = ("server", "abort", "--run", "up", "--reason", "wrong labels")
+        assert federation(*words).code == 0
+        federation.until(lambda: not any(map(local.runs, local.names)), "everybody ends")
+        log = local.log("client-000000").read_text()
+        assert "the federation failed: aborted by the operator (wrong labels)" in log
+        assert log.count("round 0: the federation failed") == 0
+        for refused in (
+            federation("up", "--run", "up"),
+            federation("server", "status", "--run", "up"),
+        ):
+            assert refused.code == 2 and "was aborted (wrong labels)" in refused.err
+        assert locals_.unfinished(tmp_path, mine) is None
