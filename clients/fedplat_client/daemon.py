@@ -298,7 +298,8 @@ class _Daemon:
             self._post(work_failed(task, outcome, self._now()))
             return
         if outcome.update is not None:
-            self.blobs.put_named({outcome.update: outcome.payload})
+            spooled = {outcome.update: outcome.payload}
+            await asyncio.to_thread(self.blobs.put_named, spooled)  # heartbeats go on meanwhile
             self.states.stage(self.name, offer.round_id, outcome.state)
         self._post(
             WorkFinished(

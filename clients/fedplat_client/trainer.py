@@ -127,7 +127,7 @@ class Trainer:
                 answer = await self._attempt(task, broadcast)
             if answer is None:
                 raise self._death("training")
-            return answers.outcome(answer, self._room)
+            return await asyncio.to_thread(answers.outcome, answer, self._room)
         except TrainingError as error:
             self.stop()  # what it says next is not to be trusted either
             fields = {**error.fields, "round_id": task.round_id, "client": task.client}
