@@ -38,7 +38,7 @@ def measure(size_bytes: int, repeats: int, folder: Path) -> dict[str, list[float
     """
     keys = folder / "keys"
     issue(keys, 1)
-    arms = {kind: (kind, None) for kind in KINDS}
+    arms: dict[str, tuple[str, Path | None]] = {kind: (kind, None) for kind in KINDS}
     arms |= {kind + TLS: (kind, keys) for kind in OVER_TLS}
     payload = np.random.Generator(np.random.PCG64(7)).integers(  # noqa: TID251
         0, 256, size_bytes, dtype=np.uint8
