@@ -223,7 +223,7 @@ def _help(command: Any) -> str:
 
 
 def _fenced_example(paragraph: str) -> str:
-    match = re.match(r"Examples?:\s*(.*)", paragraph, re.DOTALL)
+    match = re.match(r"Examples?:[^\S\n]*\n?(.*)", paragraph, re.DOTALL)
     return f"```console\n{textwrap.dedent(match[1])}\n```" if match else paragraph
 
 
