@@ -33,7 +33,12 @@ from fedplat.telemetry.metrics_file import MetricsFile
 from fedplat.telemetry.recorder import Recorder, readable
 from fedplat.transports.grpc import reflection
 from fedplat.transports.grpc.blob_server import BlobService
-from fedplat.transports.grpc.channel import SERVER_OPTIONS, Credentials, require_loopback
+from fedplat.transports.grpc.channel import (
+    DATA_OPTIONS,
+    SERVER_OPTIONS,
+    Credentials,
+    require_loopback,
+)
 from fedplat.transports.grpc.health import Health
 from fedplat.transports.grpc.session_server import SessionService
 from fedplat.transports.grpc.slots import Slots
@@ -185,7 +190,7 @@ class _Daemon:
         threads = self.deployment.transfers + WAITING_TRANSFERS + SPARE_THREADS
         data = grpc.server(
             ThreadPoolExecutor(threads, "fedplat-blobs"),
-            options=SERVER_OPTIONS,
+            options=DATA_OPTIONS,
             maximum_concurrent_rpcs=threads,
         )
         data.add_generic_rpc_handlers((service.handler(),))

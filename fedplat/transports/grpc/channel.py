@@ -12,6 +12,8 @@ MAX_MESSAGE_BYTES = (
     4 << 20
 )  # a frame and what gRPC adds; control messages have a limit of their own
 LOOKAHEAD_BYTES = 16 << 20  # how much may be under way on one stream: a long line stays full
+UPLOAD_LOOKAHEAD_BYTES = 8 << 20  # a coordinator has it for each of its transfers, all at once
+DATA_IDLE_MS = 5_000  # a connection that was busy keeps megabytes to read into until it is closed
 KEEPALIVE_MS = 60_000  # less than any middlebox's patience
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -19,12 +21,12 @@ Options = list[tuple[str, int]]
 _COMMON: Options = [
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.http2.lookahead_bytes", LOOKAHEAD_BYTES),
     ("grpc.http2.bdp_probe", 0),  # with it, the lookahead is ignored
     ("grpc.http2.max_frame_size", FRAME_BYTES),
 ]
 CHANNEL_OPTIONS: Options = [
     *_COMMON,
+    ("grpc.http2.lookahead_bytes", LOOKAHEAD_BYTES),
     ("grpc.keepalive_time_ms", KEEPALIVE_MS),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
@@ -32,9 +34,14 @@ CHANNEL_OPTIONS: Options = [
 ]
 SERVER_OPTIONS: Options = [
     *_COMMON,
+    ("grpc.http2.lookahead_bytes", UPLOAD_LOOKAHEAD_BYTES),
     ("grpc.so_reuseport", 0),  # two servers can not share a port unnoticed
     ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
     ("grpc.keepalive_time_ms", KEEPALIVE_MS),  # a line that was cut silently is noticed here too
+]
+DATA_OPTIONS: Options = [
+    *SERVER_OPTIONS,
+    ("grpc.max_connection_idle_ms", DATA_IDLE_MS),
 ]
 
 
