@@ -124,6 +124,7 @@ class SessionService:
             while (frame := await one.outbox.next()) is not None:
                 await self._write(context, wire.encode(frame))
             if reading.done() and (failure := reading.exception()) is not None:
+                self._end(client, one)  # before the client hears of it
                 await _abort(context, failure)
         finally:
             reading.cancel()
