@@ -3,8 +3,15 @@
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from fedplat.engine.commands import ClientCommand, DropState, KeepState, Send, Work
-from fedplat.engine.events import Acknowledged, ClientEvent, Offered, WorkFailed, WorkFinished
+from fedplat.engine.commands import ClientCommand, DropState, KeepState, Send, StopWork, Work
+from fedplat.engine.events import (
+    Acknowledged,
+    Cancelled,
+    ClientEvent,
+    Offered,
+    WorkFailed,
+    WorkFinished,
+)
 from fedplat.engine.messages import Decline, Offer, Submit
 from fedplat.types import ClientId
 
@@ -40,6 +47,8 @@ class Client:
                     return []
                 self.settled |= self.answer is not None and self.answer.round_id == round_id
                 return [KeepState(round_id) if verdict == "accepted" else DropState(round_id)]
+            case Cancelled(_, round_id):
+                return self._cancelled(round_id)
             case _:
                 assert_never(event)
 
@@ -48,6 +57,14 @@ class Client:
         if self.offer is None or self.settled:
             return []
         return [Work(self.offer)] if self.answer is None else [Send(self.answer)]
+
+    def _cancelled(self, round_id: int) -> list[ClientCommand]:
+        """Nothing, unless it is what is being worked on: an update that is made is still said."""
+        offer = self.offer
+        if offer is None or (offer.round_id, offer.task) != (round_id, "fit") or self.answer:
+            return []
+        self.settled = True
+        return [StopWork(round_id)]
 
     def _is_present(self, epoch: int) -> bool:
         """Whether these are the words of the newest coordinator; one of old does not say (0)."""

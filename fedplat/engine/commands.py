@@ -123,4 +123,11 @@ class DropState:
     round_id: int
 
 
-ClientCommand = Send | Work | KeepState | DropState
+@dataclass(frozen=True, slots=True)
+class StopWork:
+    """Leave off what is being done for this round: nobody waits for it any more."""
+
+    round_id: int
+
+
+ClientCommand = Send | Work | KeepState | DropState | StopWork

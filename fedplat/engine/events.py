@@ -214,4 +214,12 @@ class Acknowledged:
     epoch: int = 0
 
 
-ClientEvent = Offered | WorkFinished | WorkFailed | Acknowledged
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The coordinator has said that an update to this round's offer would count no more."""
+
+    time_s: float
+    round_id: int
+
+
+ClientEvent = Offered | WorkFinished | WorkFailed | Acknowledged | Cancelled

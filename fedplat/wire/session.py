@@ -3,14 +3,16 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from fedplat.engine.messages import Message, Task
 from fedplat.errors import CorruptPayloadError, ProtocolError
 from fedplat.types import Digest
 from fedplat.wire import convert
+from fedplat.wire.v1 import messages_pb2
 from fedplat.wire.v1 import session_pb2 as pb
 
 PROTOCOL = 1  # the newest version that this software speaks
@@ -94,7 +96,14 @@ class Finished:
     failure: str = ""
 
 
-Frame = Message | Hello | Welcome | Heartbeat | Progress | Accept | Cancel | Drain | Finished
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Something that a newer version says besides: it was heard, and means nothing here."""
+
+
+Frame = (
+    Message | Hello | Welcome | Heartbeat | Progress | Accept | Cancel | Drain | Finished | Unknown
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +154,8 @@ def to_proto(frame: Frame) -> pb.Frame:
         case Finished(round_id, model, failure):
             digest, why = bytes.fromhex(model or ""), convert.readable(failure)
             return pb.Frame(finished=pb.Finished(round_id=round_id, model=digest, failure=why))
+        case Unknown():
+            raise ValueError("what is not known can not be said")
         case message:
             return pb.Frame(message=convert.envelope(message))
 
@@ -167,6 +178,8 @@ def decode(payload: bytes) -> Frame:
 def from_proto(frame: pb.Frame) -> Frame:
     """Raises: CorruptPayloadError, if it is no frame of this version."""
     match frame.WhichOneof("frame"):
+        case "message" if _is_newer(frame.message, "message"):
+            return Unknown()
         case "message":
             return convert.from_envelope(frame.message)
         case "hello":
@@ -190,8 +203,10 @@ def from_proto(frame: pb.Frame) -> Frame:
         case "finished":
             model = convert.digest(frame.finished.model) if frame.finished.model else None
             return Finished(frame.finished.round_id, model, frame.finished.failure)
+        case _ if _is_newer(frame, "frame"):
+            return Unknown()
         case _:
-            raise CorruptPayloadError(reason="a frame that this version does not know")
+            raise CorruptPayloadError(reason="an empty frame")
 
 
 def encode_poll(poll: Poll) -> bytes:
@@ -253,6 +268,11 @@ def agreed(welcome: Welcome) -> int:
         reason += f"{OLDEST_PROTOCOL} to {PROTOCOL}: update the {older}"
         raise ProtocolError(reason=reason)
     return welcome.protocol
+
+
+def _is_newer(message: pb.Frame | messages_pb2.Envelope, choice: Any) -> bool:
+    """Whether it holds none of the kinds of this version, but something."""
+    return message.WhichOneof(choice) is None and len(UnknownFieldSet(message)) > 0
 
 
 def _parsed(kind: type[_Poll], payload: bytes) -> _Poll:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fedplat.engine.client import Client
-from fedplat.engine.commands import ClientCommand, DropState, KeepState, Send, Work
+from fedplat.engine.commands import ClientCommand, DropState, KeepState, Send, StopWork, Work
 from fedplat.engine.events import Acknowledged, ClientEvent, Offered, WorkFinished
 from fedplat.engine.messages import Ack, Offer, ToClient, ToCoordinator
 from fedplat.runtime.client_states import ClientStates
@@ -56,6 +56,8 @@ class Clients:
                 payload = self._updates.get(client, b"")
                 due_s = self.schedule.now() + after_s
                 self.schedule.at(due_s, lambda: self.answer(message, payload))  # type: ignore[arg-type]
+            case StopWork():
+                pass  # nobody cancels here: what is too late in virtual time is done already
             case KeepState(round_id):
                 self._forget(client, round_id)
                 self.states.keep(client, round_id)

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from fedplat.engine.client import Client
-from fedplat.engine.commands import DropState, KeepState, Send, Work
-from fedplat.engine.events import Acknowledged, Offered, WorkFailed, WorkFinished
+from fedplat.engine.commands import DropState, KeepState, Send, StopWork, Work
+from fedplat.engine.events import Acknowledged, Cancelled, Offered, WorkFailed, WorkFinished
 from fedplat.engine.messages import Decline, Offer, Submit
 from fedplat.types import Digest, client_id
 
@@ -82,3 +82,22 @@ def test_what_was_answered_is_not_said_again_and_a_new_offer_is():
     following = replace(OFFER, round_id=OFFER.round_id + 1)
     machine.handle(Offered(4.0, following))
     assert machine.resume(4.0) == [Work(following)]
+
+
+def test_work_that_is_cancelled_is_left_off_and_not_begun_again_after_a_restart():
+    client = Client(ME)
+    client.handle(Offered(0.0, OFFER))
+    assert client.handle(Cancelled(1.0, 4)) == []  # another round's
+    assert client.resume(1.0) == [Work(OFFER)]  # the control
+    assert client.handle(Cancelled(1.0, 5)) == [StopWork(5)]
+    assert client.resume(2.0) == []
+    following = Offer(ME, 6, "fit", Digest("c"))
+    assert client.handle(Offered(3.0, following)) == [Work(following)]
+
+
+def test_an_update_that_is_made_is_said_whatever_was_cancelled():
+    client = Client(ME)
+    client.handle(Offered(0.0, OFFER))
+    [sent] = client.handle(WorkFinished(1.0, 5, "fit", Digest("u"), 2.0))
+    assert client.handle(Cancelled(1.5, 5)) == []
+    assert client.resume(2.0) == [Send(sent.message)]

@@ -92,9 +92,20 @@ def test_what_a_newer_version_says_besides_is_passed_over(frame, content):
     assert wire.decode(wire.encode(frame) + unknown) == frame
 
 
-def test_a_frame_that_only_a_newer_version_knows_is_refused_in_words():
-    with pytest.raises(CorruptPayloadError, match="a frame that this version does not know"):
-        wire.decode(b"\x9a\x06\x00")
+def test_a_frame_that_only_a_newer_version_knows_is_heard_and_means_nothing():
+    assert wire.decode(b"\x9a\x06\x00") == wire.Unknown()
+    message = b"\x9a\x06\x00"
+    envelope = b"\x0a" + bytes([len(message)]) + message  # field 1: an envelope of a new kind
+    assert wire.decode(envelope) == wire.Unknown()
+    with pytest.raises(ValueError, match="not known"):
+        wire.encode(wire.Unknown())
+
+
+def test_a_frame_that_holds_nothing_is_refused_in_words():
+    with pytest.raises(CorruptPayloadError, match="an empty frame"):
+        wire.decode(b"")
+    with pytest.raises(CorruptPayloadError, match="without a message"):
+        wire.decode(b"\x0a\x00")
 
 
 @BAD_TIMES
