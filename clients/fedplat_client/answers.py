@@ -9,7 +9,8 @@ import math
 import os
 import re
 import stat
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from fedplat.errors import DivergenceError, TrainingError
 from fedplat.runtime.client_work import Done, Failed, Outcome
 from fedplat.types import Digest, Mean, Metrics
-from fedplat_client.tasks import STATE, UPDATE
+from fedplat_client.tasks import STATE, STEPS_EVERY_S, UPDATE
 
 Answer = Mapping[str, Any]
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -43,6 +44,32 @@ def tensors(answer: Answer) -> list[str]:
     if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
         raise garbled("start", "no tensors")
     return found
+
+
+class Pace:
+    """The steps that a training says it has made, ever more, and no more often than `tasks` says.
+
+    `clock` has shown at most the moment at which the training was asked for.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._begun_s = clock, clock()
+        self._said = self._last = 0
+
+    def step(self, answer: Answer) -> int | None:
+        """The steps that a line says; None, if it is the answer.
+
+        Raises: TrainingError, if it is neither: a flood of such lines would busy the daemon.
+        """
+        if "step" not in answer:
+            return None
+        step = answer["step"]
+        if len(answer) > 1 or type(step) is not int or not self._last < step <= MAX_STEP:
+            raise garbled("training", f"no local step after {self._last}")
+        self._said, self._last = self._said + 1, step
+        if (self._said - 1) * STEPS_EVERY_S > self._clock() - self._begun_s:
+            raise garbled("training", f"{self._said} times how many steps it has made")
+        return step
 
 
 def outcome(answer: Answer, room: Path) -> Outcome:

@@ -290,7 +290,7 @@ class _Daemon:
         state = self.states.get(self.name)
         task = ClientTask(self.name, offer.round_id, offer.task, offer.broadcast, state)
         try:
-            outcome = await self.trainer.do(task, path)
+            outcome = await self.trainer.do(task, path, self.say.progress(offer))
         except ConfigError as error:
             self._give_up(offer, error)
             raise

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from fedplat.config.deployment import DiscloseConfig
-from fedplat.engine.messages import Decline, Submit
+from fedplat.engine.messages import Decline, Offer, Submit
 from fedplat.types import Metrics
-from fedplat.wire.session import Frame
+from fedplat.wire.session import Frame, Progress
 from fedplat_client.ledger import Ledger
 from fedplat_client.policy import released
 
@@ -20,7 +20,8 @@ class Tell(Protocol):
 class Gate:
     """Lets frames out by `say`, as `disclose` allows, each noted in the ledger first.
 
-    Frames that tell nothing but that the client is there (heartbeats, accepts) are not noted.
+    Frames that tell nothing but that the client is there and goes on (heartbeats, accepts,
+    progress) are not noted.
     """
 
     def __init__(
@@ -44,6 +45,10 @@ class Gate:
         self._say(frame)
         if isinstance(frame, Submit | Decline):
             self._ledger.after("sent", round=frame.round_id, task=frame.task)
+
+    def progress(self, offer: Offer) -> Callable[[int], None]:
+        """Says how many steps of the offer's work are done, whenever it is told."""
+        return lambda step: self(Progress(offer.round_id, offer.task, step))
 
 
 def _facts(frame: Frame, withheld: tuple[str, ...], size_bytes: int) -> Mapping[str, Any]:

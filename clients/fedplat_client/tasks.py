@@ -4,7 +4,8 @@ Updates and states travel as files in a folder that its parent sees too.
 """
 
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TextIO
@@ -13,10 +14,12 @@ from fedplat.config import scenario as scenarios
 from fedplat.config.build import Own, build
 from fedplat.errors import FedplatError
 from fedplat.learning import numerics
+from fedplat.learning.torch_learner import TorchLearner
 from fedplat.runtime.client_work import ClientTask, ClientWork, Done, Outcome
 from fedplat.types import ClientId, Digest, Metrics
 
 UPDATE, STATE = "update.bin", "state.bin"
+STEPS_EVERY_S = 2.0  # at most, how often a training says how many steps it has made
 
 
 def answer(lines: TextIO, folder: Path, sandbox: Mapping[str, Any]) -> None:
@@ -32,7 +35,26 @@ def answer(lines: TextIO, folder: Path, sandbox: Mapping[str, Any]) -> None:
         return
     _say(lines, {"ready": True, "tensors": _tensors(work)})
     while line := lines.readline():
+        if isinstance(work.learner, TorchLearner):  # users' code does not count its steps
+            work.learner.stepped = Steps(lambda step: _say(lines, {"step": step}))
         _say(lines, _answer(work, json.loads(line), folder))
+
+
+class Steps:
+    """Counts a task's local steps, and says the count at most every `STEPS_EVERY_S`."""
+
+    def __init__(
+        self, say: Callable[[int], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._say, self._clock = say, clock
+        self._done, self._said_s = 0, clock()
+
+    def __call__(self) -> None:
+        self._done += 1
+        now_s = self._clock()
+        if now_s - self._said_s >= STEPS_EVERY_S:
+            self._said_s = now_s
+            self._say(self._done)
 
 
 def _work(order: Mapping[str, Any]) -> ClientWork:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ MAX_LINE_BYTES = 16 << 20
 START_S = 600.0  # how long data and model may take to load
 
 
+Stepped = Callable[[int], None]  # is told how many local steps of a task are done
 Sandbox = Literal["required", "available", "off"]
 KEPT = ("PATH", "LD_LIBRARY_PATH", "LANG", "TZ", "VIRTUAL_ENV", "HF_HOME")
 KEPT_KINDS = (
@@ -119,12 +120,14 @@ class Trainer:
             self._tensors = answers.tensors(answer)
             self._ready = True
 
-    async def do(self, task: ClientTask, broadcast: Path) -> Outcome:
-        """Does one task on the broadcast in that file."""
+    async def do(
+        self, task: ClientTask, broadcast: Path, stepped: Stepped = lambda step: None
+    ) -> Outcome:
+        """Does one task on the broadcast in that file; `stepped` is told its steps now and then."""
         try:
-            answer = await self._attempt(task, broadcast)
+            answer = await self._attempt(task, broadcast, stepped)
             if answer is None:
-                answer = await self._attempt(task, broadcast)
+                answer = await self._attempt(task, broadcast, stepped)
             if answer is None:
                 raise self._death("training")
             return await asyncio.to_thread(answers.outcome, answer, self._room)
@@ -133,7 +136,7 @@ class Trainer:
             fields = {**error.fields, "round_id": task.round_id, "client": task.client}
             return Failed(TrainingError(**fields))
 
-    async def _attempt(self, task: ClientTask, broadcast: Path) -> Answer | None:
+    async def _attempt(self, task: ClientTask, broadcast: Path, stepped: Stepped) -> Answer | None:
         """The answer to a task; None, if the process died of it."""
         await self._start()
         self._state.write_bytes(task.state)
@@ -145,7 +148,7 @@ class Trainer:
             "path": str(broadcast),
             "state": str(self._state) if task.state else "",
         }
-        return await self._ask(order, self._limits.timeout_s, "training")
+        return await self._ask(order, self._limits.timeout_s, "training", stepped)
 
     def stop(self) -> None:
         """Ends the process at once."""
@@ -159,38 +162,54 @@ class Trainer:
             self._state.unlink(missing_ok=True)
 
     async def _ask(
-        self, order: Mapping[str, Any], timeout_s: float | None, stage: str
+        self,
+        order: Mapping[str, Any],
+        timeout_s: float | None,
+        stage: str,
+        stepped: Stepped | None = None,
     ) -> Answer | None:
         self._write(order)
-        return await self._answer(timeout_s, stage)
+        return await self._answer(timeout_s, stage, stepped)
 
     def _write(self, order: Mapping[str, Any]) -> None:
         self._writer.write(json.dumps(order).encode() + b"\n")
 
-    async def _answer(self, timeout_s: float | None, stage: str) -> Answer | None:
-        """The next line; None, if the process died.  Raises: TrainingError, if it took too long."""
+    async def _answer(
+        self, timeout_s: float | None, stage: str, stepped: Stepped | None = None
+    ) -> Answer | None:
+        """What it answers; None, if it died.  Raises: TrainingError, if that took too long."""
+        answer: Answer | None = None
         try:
-            line = await asyncio.wait_for(self._reader.readline(), timeout_s)
+            answer = await asyncio.wait_for(self._heard(stage, stepped), timeout_s)
         except TimeoutError:
             self.stop()
             reason = f"it took longer than {timeout_s:g} s; raise `training_timeout_s`"
             raise TrainingError(round_id="?", client="?", stage=stage, reason=reason) from None
         except ConnectionError:
-            line = b""
+            pass
+        except TrainingError:
+            self.stop()
+            raise
         except ValueError as error:
             self.stop()
             raise answers.garbled(stage, f"a line over {MAX_LINE_BYTES >> 20} MiB") from error
         except asyncio.CancelledError:
             self.stop()  # what it computes is wanted no more
             raise
-        if not line:
+        if answer is None:
             self.stop()
-            return None
-        try:
-            return answers.read(line, stage)
-        except TrainingError:
-            self.stop()
-            raise
+        return answer
+
+    async def _heard(self, stage: str, stepped: Stepped | None) -> Answer | None:
+        """The line that answers; `stepped` is told the steps of the lines before it."""
+        pace = answers.Pace()
+        while line := await self._reader.readline():
+            answer = answers.read(line, stage)
+            step = None if stepped is None else pace.step(answer)
+            if stepped is None or step is None:
+                return answer
+            stepped(step)
+        return None
 
     def _death(self, stage: str) -> TrainingError:
         """What to say of the process that has just died."""

@@ -239,12 +239,14 @@ def in_words(one: "Standing") -> str:
     connected = [f"{name} ({silent_s:.0f} s ago)" for name, silent_s in one.connected.items()]
     lost = [f"{name} ({why})" for name, why in one.lost.items()]
     unlike = [f"{name} ({what})" for name, what in one.unlike.items()]
+    steps = [f"{name} at step {step}" for name, step in one.steps.items()]
     rows = [
         ("phase", f"{one.phase}{paused}, round {one.round_id} of {one.rounds}"),
         ("waits for", one.waiting_for),
         ("asked", _names(one.asked)),
         ("accepted", _names(one.accepted)),
         ("missing", _names(one.missing)),
+        *([("training", _names(steps))] if steps else []),
         ("lost", _names(lost)),
         ("connected", _names(connected)),
         *([("unlike", f"{_names(unlike)}: last bits may differ")] if unlike else []),

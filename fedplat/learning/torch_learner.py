@@ -38,6 +38,7 @@ class TorchLearner:
     correction; plus weight_decay · w; then the optimizer.  Frozen roles take no part in it.
     Images are laid out as the module's attribute `memory_format` says, if it has one.
     Normalisation statistics move as the module's forward moves them, whatever the roles.
+    `stepped`, if there is one, is called after every step and takes no part in it.
 
     Guarantees: equal arguments give equal bits, in any process configured by
     `numerics.configure`; no step and no sample give an update of exactly zero.
@@ -56,6 +57,7 @@ class TorchLearner:
         self.settings = settings
         self._recipe = (factory, settings, task, seed)
         self.task = tasks.BY_KIND[task]
+        self.stepped: Callable[[], None] | None = None
         with seeded(rng.derive(seed, "model")):
             self._bound = BoundModule(factory())
         self._initial = self._bound.read()
@@ -97,6 +99,7 @@ class TorchLearner:
 
     def _steps(self, request: LocalTraining, data: Dataset, seed: int, steps: int) -> Mean:
         bound, task, size = self._bound, self.task, self.settings.batch_size
+        stepped = self.stepped
         rule = _Step(self.settings, request, bound)
         step, total, seen = 0, 0.0, 0
         for order in epoch_orders(len(data), size, steps, seed):
@@ -113,6 +116,8 @@ class TorchLearner:
                 total += value * len(batch)
                 seen += len(batch)
                 rule.apply()
+                if stepped is not None:
+                    stepped()
         return Mean.of(total, seen)
 
     def evaluate(self, params: Params, data: Dataset) -> Metrics:

@@ -20,7 +20,8 @@ _Message = TypeVar("_Message", bound=Message)
 class Standing:
     """How a federation stands.  Units: seconds; `connected` has each client's silence.
 
-    `unlike` says of each client in another environment than the coordinator's what differs.
+    `unlike` says of each client in another environment than the coordinator's what differs;
+    `steps`, how many local steps those that train have made, where they have said so.
     """
 
     phase: str
@@ -40,6 +41,7 @@ class Standing:
     data_address: str = ""
     waiting_for: str = ""
     unlike: Mapping[ClientId, str] = field(default_factory=dict)
+    steps: Mapping[ClientId, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ def encode_standing(one: Standing) -> bytes:
         pb.Unlike(client=client, differences=convert.readable(what))
         for client, what in one.unlike.items()
     ]
+    fields["steps"] = [pb.Steps(client=client, step=step) for client, step in one.steps.items()]
     fields["model"] = bytes.fromhex(one.model or "")
     return pb.Status(**fields).SerializeToString(deterministic=True)
 
@@ -93,6 +96,7 @@ def decode_standing(payload: bytes) -> Standing:
         data_address=one.data_address,
         waiting_for=one.waiting_for,
         unlike={ClientId(known.client): known.differences for known in one.unlike},
+        steps={ClientId(known.client): known.step for known in one.steps},
     )
 
 

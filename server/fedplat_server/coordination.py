@@ -55,7 +55,7 @@ from fedplat.telemetry.stopwatch import Stopwatch
 from fedplat.types import ClientId, Digest, Metrics, merge
 from fedplat.wire import environment
 from fedplat.wire.environment import Fingerprint
-from fedplat.wire.session import Finished, Frame, Hello, Welcome, negotiated
+from fedplat.wire.session import Finished, Frame, Hello, Progress, Welcome, negotiated
 from fedplat_server.engine_thread import EngineThread
 from fedplat_server.process import trim
 
@@ -121,6 +121,7 @@ class Coordination:
         self.speak: Speaker = lambda client, frame: None
         self.met: Callable[[ClientId, Fingerprint], None] = lambda client, fingerprint: None
         self.guests: set[ClientId] = set()  # whoever had a session
+        self.progress: dict[ClientId, Progress] = {}  # the last that each has said
         self.last_word: Frame | None = None
         self.said_back: frozenset[ClientId] = frozenset()  # who has heard it
         self._folding = ThreadPoolExecutor(1, "fedplat-fold")
@@ -293,10 +294,12 @@ class Coordination:
                 now_s = self.schedule.now()
                 declined = ClientDeclined(now_s, round_id, client, task, reason, detail, step)
                 self._engine.post(declined)
+            case Progress():
+                self.progress[client] = frame
             case Finished() if self.last_word is not None:
                 self.said_back |= {client}
             case _:
-                pass  # heartbeats and progress were heard: that is what they are for
+                pass  # heartbeats were heard: that is what they are for
 
     def permit(
         self, client: ClientId, direction: Literal["upload", "download"], digest: Digest

@@ -215,6 +215,7 @@ class _Daemon:
         host = self.deployment.address.rpartition(":")[0]
         self.operations.heard = sessions.silences
         self.operations.unlike = self.records.environments.unlike
+        self.operations.progress = work.progress
         addresses = f"{host}:{port}", f"{host}:{self.data_port}"
         self.operations.address, self.operations.data_address = addresses
         ready(*addresses)

@@ -19,6 +19,7 @@ from fedplat.errors import InterruptedRunError, ProtocolError
 from fedplat.runtime.ports import Clock, EventStore
 from fedplat.types import ClientId
 from fedplat.wire.admin import End, Record, Standing
+from fedplat.wire.session import Progress
 from fedplat_server.engine_thread import EngineThread
 from fedplat_server.standing import standing
 
@@ -42,6 +43,7 @@ class Operations:
     ended: Callable[[BaseException], None]
     heard: Heard = dict
     unlike: Mapping[ClientId, Sequence[str]] = field(default_factory=dict)
+    progress: Mapping[ClientId, Progress] = field(default_factory=dict)
     address: str = ""
     data_address: str = ""
     _draining: bool = False
@@ -58,7 +60,7 @@ class Operations:
         asked: Future[Standing] = Future()
         self.engine.call(
             lambda: asked.set_result(
-                standing(self.machine, connected, self.epoch, seconds, self.unlike)
+                standing(self.machine, connected, self.epoch, seconds, self.unlike, self.progress)
             )
         )
         return replace(

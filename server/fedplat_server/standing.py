@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from fedplat.engine.coordinator import Coordinator
 from fedplat.types import ClientId
 from fedplat.wire.admin import Standing
+from fedplat.wire.session import Progress
 
 NAMED = 5  # clients that a sentence names; others are counted
 
@@ -15,6 +16,7 @@ def standing(
     epoch: int,
     seconds: float,
     unlike: Mapping[ClientId, Sequence[str]],
+    progress: Mapping[ClientId, Progress],
 ) -> Standing:
     """What the machine is at, and who is there.  Called where the machine runs."""
     round_ = machine.round
@@ -33,7 +35,19 @@ def standing(
         model=machine.model or None,
         waiting_for=waiting_for(machine, connected),
         unlike={client: "; ".join(unlike[client]) for client in sorted(unlike, key=str.encode)},
+        steps=steps(machine, progress),
     )
+
+
+def steps(machine: Coordinator, progress: Mapping[ClientId, Progress]) -> dict[ClientId, int]:
+    """How far the trainings are that the open round waits for, where their clients said so."""
+    awaited = machine.round.open if machine.phase == "collecting" else []
+    said = ((one, progress.get(one.client)) for one in awaited)
+    return {
+        one.client: at.step
+        for one, at in said
+        if at is not None and (at.round_id, at.task) == (one.round_id, one.task)
+    }
 
 
 def waiting_for(machine: Coordinator, connected: Mapping[ClientId, float]) -> str:

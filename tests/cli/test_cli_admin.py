@@ -101,6 +101,13 @@ def test_a_status_names_clients_in_another_environment_where_there_are_some():
     assert f"unlike     1: {A} (threads 2 ≠ 1): last bits may differ" in in_words(unlike)
 
 
+def test_a_status_tells_how_far_trainings_are_where_clients_have_said_so():
+    silent = Standing("collecting", 1, 2, 1, 3.0)
+    heard = Standing("collecting", 1, 2, 1, 3.0, steps={A: 480})
+    assert "training" not in in_words(silent)
+    assert f"training   1: {A} at step 480" in in_words(heard)
+
+
 def test_watching_shows_time_round_and_client_first_and_cuts_digests(fedplat):
     log = MemoryEvents()
     with in_background(log=log) as one:

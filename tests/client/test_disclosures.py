@@ -8,10 +8,10 @@ import pytest
 from client.alone import ME
 
 from fedplat.config.deployment import DiscloseConfig
-from fedplat.engine.messages import Decline, Submit
+from fedplat.engine.messages import Decline, Offer, Submit
 from fedplat.errors import ConfigError, StorageError
 from fedplat.types import Digest, Mean
-from fedplat.wire.session import Heartbeat
+from fedplat.wire.session import Heartbeat, Progress
 from fedplat_client import disclosures, ledger
 from fedplat_client.gate import Gate
 from fedplat_client.ledger import Ledger
@@ -94,7 +94,9 @@ def test_a_decline_is_told_without_the_text_that_stayed(client):
 
 def test_frames_that_tell_nothing_are_not_noted(client):
     client.gate(Heartbeat())
-    assert (client.account(), len(client.frames)) == ([], 1)
+    client.gate.progress(Offer(ME, 3, "fit", Digest("b" * 64)))(480)
+    assert client.account() == []
+    assert client.frames == [Heartbeat(), Progress(3, "fit", 480)]
 
 
 def test_a_line_that_a_crash_cut_off_is_left_out_and_then_removed(tmp_path):

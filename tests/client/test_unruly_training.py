@@ -72,11 +72,13 @@ def test_code_that_behaves_is_done(tmp_path):
     [
         "os.write(LINE, b'hello\\n')",
         "os.write(LINE, b'x' * (17 << 20))",
+        "os.write(LINE, b'{\"step\": -1}\\n')",
+        "os.write(LINE, b''.join(b'{\"step\": %d}\\n' % step for step in range(1, 999)))",
         'os.write(LINE, b\'{"update": "../../outside", "weight": 1, "metrics": {}}\\n\')',
         "(ROOM / 'update.bin').symlink_to('/etc/hostname'); "
         'os.write(LINE, b\'{"update": null, "weight": 1, "metrics": {}}\\n\'); time.sleep(9)',
     ],
-    ids=["garbage", "endless", "another-place", "link"],
+    ids=["garbage", "endless", "no-step", "steps-at-once", "another-place", "link"],
 )
 def test_what_it_says_in_the_daemons_line_fails_its_own_task(tmp_path, what):
     before = sorted(one.name for one in tmp_path.parent.iterdir())
@@ -84,6 +86,11 @@ def test_what_it_says_in_the_daemons_line_fails_its_own_task(tmp_path, what):
     assert isinstance(found, Failed), found
     assert "in a way that it never does" in str(found.error)
     assert sorted(one.name for one in tmp_path.parent.iterdir()) == before
+
+
+def test_a_step_that_it_claims_is_no_answer(tmp_path):
+    (found,) = outcomes(tmp_path, "os.write(LINE, b'{\"step\": 7}\\n')")
+    assert isinstance(found, Done), found
 
 
 def test_closing_the_line_is_a_death_like_any_other(tmp_path):

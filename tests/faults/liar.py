@@ -53,8 +53,8 @@ def main():
         daemon.PROTOCOL, daemon.OLDEST_PROTOCOL = PROTOCOLS[lie]
     honest = Trainer.do
 
-    async def do(trainer, task, broadcast):
-        done = await honest(trainer, task, broadcast)
+    async def do(trainer, task, broadcast, stepped):
+        done = await honest(trainer, task, broadcast, stepped)
         if lie == "late" and task.round_id == 1:
             await asyncio.sleep(LATE_S)
         return told(done, lie) if lie in PAYLOADS else done

@@ -43,6 +43,15 @@ def learner(**settings) -> TorchLearner:
     return TorchLearner(Net, TrainSettings(batch_size=8, **work, **settings), seed=3)
 
 
+def test_who_is_told_of_every_step_changes_no_bit():
+    silent, heard, told = learner(lr=0.1), learner(lr=0.1), []
+    heard.stepped = lambda: told.append("a step")
+    request = LocalTraining(silent.initial(), epochs=2)
+    found = [one.train(request, dataset(), SEED) for one in (silent, heard)]
+    assert len(told) == found[0].steps == found[1].steps == 14
+    assert torch.equal(*(one.params.vector for one in found))
+
+
 def plain_loop(ours: TorchLearner, data: Dataset, mu: float = 0.0, correction=None) -> Params:
     """What a page of plain PyTorch does with the same start and the same batches."""
     s, start = ours.settings, ours.initial()

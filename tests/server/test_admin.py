@@ -29,6 +29,7 @@ from fedplat.transports.grpc import admin_client
 from fedplat.transports.grpc.admin_client import SERVICE, AdminClient
 from fedplat.transports.grpc.channel import Credentials
 from fedplat.transports.grpc.identity import OPERATOR, metadata
+from fedplat.wire.session import Progress
 from fedplat_server.authority import Authority
 from fedplat_server.daemon import serve
 from fedplat_server.engine_thread import EngineThread
@@ -47,6 +48,24 @@ def test_the_status_names_the_round_its_clients_and_what_is_waited_for():
             assert standing.waiting_for == f"the updates of {B}, {C} (not connected: {C})"
             assert standing.unlike == {C: "threads 2 ≠ 1; torch 2.12.0 ≠ 2.13.0"}
             assert (standing.epoch, standing.paused, standing.model) == (7, False, FIRST.model)
+
+    asyncio.run(main())
+
+
+def test_the_status_tells_the_steps_of_those_that_the_open_round_waits_for():
+    async def main():
+        async with operated() as one:
+            said = one.operations.progress = {A: Progress(1, "fit", 480)}
+            assert (await one.ask("standing")).steps == {A: 480}
+            said |= {B: Progress(9, "fit", 5), C: Progress(1, "evaluate", 5)}  # nobody asked
+            said["client-777777"] = Progress(1, "fit", 5)
+            assert (await one.ask("standing")).steps == {A: 480}
+            one.engine.post(update(A))
+            assert (await one.ask("standing")).steps == {}
+            said[B] = Progress(1, "fit", 2**64 - 1)
+            assert (await one.ask("standing")).steps == {B: 2**64 - 1}
+            await one.answer(1)
+            assert (await one.ask("standing")).steps == {}
 
     asyncio.run(main())
 

@@ -34,8 +34,16 @@ class Unlike(_message.Message):
     differences: str
     def __init__(self, client: _Optional[str] = ..., differences: _Optional[str] = ...) -> None: ...
 
+class Steps(_message.Message):
+    __slots__ = ("client", "step")
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    client: str
+    step: int
+    def __init__(self, client: _Optional[str] = ..., step: _Optional[int] = ...) -> None: ...
+
 class Status(_message.Message):
-    __slots__ = ("phase", "round_id", "rounds", "asked", "accepted", "missing", "lost", "connected", "epoch", "paused", "draining", "model", "address", "data_address", "seconds", "waiting_for", "unlike")
+    __slots__ = ("phase", "round_id", "rounds", "asked", "accepted", "missing", "lost", "connected", "epoch", "paused", "draining", "model", "address", "data_address", "seconds", "waiting_for", "unlike", "steps")
     PHASE_FIELD_NUMBER: _ClassVar[int]
     ROUND_ID_FIELD_NUMBER: _ClassVar[int]
     ROUNDS_FIELD_NUMBER: _ClassVar[int]
@@ -53,6 +61,7 @@ class Status(_message.Message):
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     WAITING_FOR_FIELD_NUMBER: _ClassVar[int]
     UNLIKE_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
     phase: str
     round_id: int
     rounds: int
@@ -70,7 +79,8 @@ class Status(_message.Message):
     seconds: float
     waiting_for: str
     unlike: _containers.RepeatedCompositeFieldContainer[Unlike]
-    def __init__(self, phase: _Optional[str] = ..., round_id: _Optional[int] = ..., rounds: _Optional[int] = ..., asked: _Optional[_Iterable[str]] = ..., accepted: _Optional[_Iterable[str]] = ..., missing: _Optional[_Iterable[str]] = ..., lost: _Optional[_Iterable[_Union[Lost, _Mapping]]] = ..., connected: _Optional[_Iterable[_Union[Connected, _Mapping]]] = ..., epoch: _Optional[int] = ..., paused: bool = ..., draining: bool = ..., model: _Optional[bytes] = ..., address: _Optional[str] = ..., data_address: _Optional[str] = ..., seconds: _Optional[float] = ..., waiting_for: _Optional[str] = ..., unlike: _Optional[_Iterable[_Union[Unlike, _Mapping]]] = ...) -> None: ...
+    steps: _containers.RepeatedCompositeFieldContainer[Steps]
+    def __init__(self, phase: _Optional[str] = ..., round_id: _Optional[int] = ..., rounds: _Optional[int] = ..., asked: _Optional[_Iterable[str]] = ..., accepted: _Optional[_Iterable[str]] = ..., missing: _Optional[_Iterable[str]] = ..., lost: _Optional[_Iterable[_Union[Lost, _Mapping]]] = ..., connected: _Optional[_Iterable[_Union[Connected, _Mapping]]] = ..., epoch: _Optional[int] = ..., paused: bool = ..., draining: bool = ..., model: _Optional[bytes] = ..., address: _Optional[str] = ..., data_address: _Optional[str] = ..., seconds: _Optional[float] = ..., waiting_for: _Optional[str] = ..., unlike: _Optional[_Iterable[_Union[Unlike, _Mapping]]] = ..., steps: _Optional[_Iterable[_Union[Steps, _Mapping]]] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
     __slots__ = ("resume_token",)
