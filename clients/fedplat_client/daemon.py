@@ -19,9 +19,16 @@ from fedplat.config.build import Own
 from fedplat.config.deployment import ClientDeployment
 from fedplat.config.scenario import Scenario
 from fedplat.engine.client import Client
-from fedplat.engine.commands import DropState, KeepState, Send, Work
-from fedplat.engine.events import Acknowledged, ClientEvent, Offered, WorkFailed, WorkFinished
-from fedplat.engine.messages import Ack, Decline, Offer, Submit
+from fedplat.engine.commands import DropState, KeepState, Send, StopWork, Work
+from fedplat.engine.events import (
+    Acknowledged,
+    Cancelled,
+    ClientEvent,
+    Offered,
+    WorkFailed,
+    WorkFinished,
+)
+from fedplat.engine.messages import Ack, Decline, Offer, Submit, Task
 from fedplat.errors import ConfigError, FedplatError, RoundError, TrainingError
 from fedplat.learning import numerics
 from fedplat.runtime.client_states import ClientStates
@@ -40,6 +47,7 @@ from fedplat.wire.session import (
     OLDEST_PROTOCOL,
     PROTOCOL,
     Accept,
+    Cancel,
     Finished,
     Frame,
     Hello,
@@ -52,16 +60,10 @@ from fedplat_client.ledger import Ledger
 from fedplat_client.moving import Mover
 from fedplat_client.trainer import Limits, Trainer
 
+SOFTWARE = f"fedplat {__version__}"
 LINES: dict[str, Line] = {"stream": stream, "poll": poll}
 GOODBYE_S = 5.0  # for the coordinator to end the session
 DECLINE_S = 5.0  # for the coordinator to ask a client that will decline
-OVER = "this folder's federation has ended; another one needs a `folder` of its own"
-LONG_S = 60.0  # without the coordinator: its operator should look
-AWAY = (
-    "it will be tried for ever: if its federation has ended, the coordinator's operator can have "
-    "it said again (`fedplat server start` with its file); Ctrl-C or `fedplat down` ends this "
-    "client, which goes on where it was when it is started again"
-)
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -113,6 +115,7 @@ class _Daemon:
             Send: self._send,
             KeepState: lambda command: self.states.keep(self.name, command.round_id),
             DropState: lambda command: self.states.drop(self.name, command.round_id),
+            StopWork: self._stop_work,
         }
         self.driver = Driver(self.machine, self.store, performers)
         self.zero_s = monotonic()
@@ -123,6 +126,7 @@ class _Daemon:
         self.refusal: ConfigError | None = None
         self.away_since_s: float | None = 0.0  # None: connected
         self.working: asyncio.Task[None] | None = None
+        self.at_work: tuple[int, Task] | None = None
         self.sending: asyncio.Task[None] | None = None
 
     async def run(self) -> Finished:
@@ -132,7 +136,7 @@ class _Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, partial(self._end, SystemExit(128 + number)))
         if (end := ending.noted(self.store)) is not None:
-            self.tell({"event": "over", "why": OVER})
+            self.tell({"event": "over", "why": ending.OVER})
             return end
         self.driver.replay()
         where, hello = self.deployment.coordinator, self._hello()
@@ -150,17 +154,11 @@ class _Daemon:
 
     def _hello(self) -> Hello:
         """What every session begins with; noted as what leaves."""
-        environment = asdict(numerics.environment())
-        software = f"fedplat {__version__}"
-        self.ledger.before(
-            "hello",
-            coordinator=self.deployment.coordinator,
-            client=self.name,
-            software=software,
-            environment=environment,
-        )
+        where, environment = self.deployment.coordinator, asdict(numerics.environment())
+        mine = {"client": self.name, "software": SOFTWARE, "environment": environment}
+        self.ledger.before("hello", coordinator=where, **mine)
         plain = json.dumps(environment, sort_keys=True)
-        return Hello(PROTOCOL, OLDEST_PROTOCOL, software, plain)
+        return Hello(PROTOCOL, OLDEST_PROTOCOL, SOFTWARE, plain)
 
     async def _talk(self) -> None:
         """Holds the session until the federation is over, or nothing can come of it."""
@@ -228,12 +226,15 @@ class _Daemon:
         match frame:
             case Offer():
                 self._post(Offered(self._now(), frame))
-            case Ack(_, round_id, verdict, detail):
+            case Ack(_, round_id, verdict, detail, epoch):
                 self.tell(
                     {"event": "answered", "round": round_id, "verdict": verdict, "why": detail}
                 )
                 self.ledger.after("answered", round=round_id, verdict=verdict)
-                self._post(Acknowledged(self._now(), round_id, verdict))
+                self._post(Acknowledged(self._now(), round_id, verdict, epoch))
+            case Cancel(round_id, reason):
+                self.tell({"event": "cancelled", "round": round_id, "why": reason})
+                self._post(Cancelled(self._now(), round_id))
             case Finished():
                 self._heard_the_end(frame)
             case _:
@@ -248,13 +249,10 @@ class _Daemon:
 
     def lost(self, error: FedplatError, again_in_s: float) -> None:
         """As in `Listener`."""
-        record = {"event": "lost", "why": str(error), "again_in_s": round(again_in_s, 2)}
         if self.away_since_s is None:
             self.away_since_s = self._now()
-        away_s = self._now() - self.away_since_s
-        if away_s >= LONG_S:
-            record |= {"away_s": round(away_s), "hint": AWAY}
-        self.tell(record)
+        record = {"event": "lost", "why": str(error), "again_in_s": round(again_in_s, 2)}
+        self.tell(record | ending.hint(self._now() - self.away_since_s))
 
     def _say(self, frame: Frame) -> None:
         self.session.send(frame)
@@ -270,9 +268,23 @@ class _Daemon:
             (self._work if isinstance(command, Work) else self._send)(command)
 
     def _work(self, command: Work) -> None:
-        if self.working is not None:
+        assignment, busy = (command.offer.round_id, command.offer.task), self._is_busy
+        if busy and assignment == self.at_work:
+            return  # a new attempt at what it is doing
+        if busy and self.working is not None:
             self.working.cancel()
+        self.at_work = assignment
         self.working = self._begin(self._train(command.offer))
+
+    @property
+    def _is_busy(self) -> bool:
+        return self.working is not None and not self.working.done()
+
+    def _stop_work(self, command: StopWork) -> None:
+        """Leaves off, which ends the training process; the next offer shall not wait for one."""
+        if self.working is not None and self._is_busy:
+            self.working.cancel()
+            self.loading = self._begin(self.trainer.ready_again())
 
     async def _train(self, offer: Offer) -> None:
         self.tell({"event": "offer", "round": offer.round_id, "task": offer.task})

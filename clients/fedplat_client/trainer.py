@@ -97,10 +97,10 @@ class Trainer:
         Raises: ConfigError, if it can not; TrainingError, if it dies.
         """
         self._scenario, self._own = scenario, own
-        await self._start()
+        await self.start()
         return self._tensors
 
-    async def _start(self) -> None:
+    async def start(self) -> None:
         """Waits until a process is there that has the scenario's parts.  Raises: as `load`."""
         async with self._starting:
             await self.warm()
@@ -120,6 +120,11 @@ class Trainer:
             self._tensors = answers.tensors(answer)
             self._ready = True
 
+    async def ready_again(self) -> None:
+        """Has a process ready for the next task; where that fails, the task will say so."""
+        with suppress(TrainingError):
+            await self.start()
+
     async def do(
         self, task: ClientTask, broadcast: Path, stepped: Stepped = lambda step: None
     ) -> Outcome:
@@ -138,7 +143,7 @@ class Trainer:
 
     async def _attempt(self, task: ClientTask, broadcast: Path, stepped: Stepped) -> Answer | None:
         """The answer to a task; None, if the process died of it."""
-        await self._start()
+        await self.start()
         self._state.write_bytes(task.state)
         order = {
             "client": task.client,

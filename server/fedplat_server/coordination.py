@@ -55,7 +55,7 @@ from fedplat.telemetry.stopwatch import Stopwatch
 from fedplat.types import ClientId, Digest, Metrics, merge
 from fedplat.wire import environment
 from fedplat.wire.environment import Fingerprint
-from fedplat.wire.session import Finished, Frame, Hello, Progress, Welcome, negotiated
+from fedplat.wire.session import Cancel, Finished, Frame, Hello, Progress, Welcome, negotiated
 from fedplat_server.engine_thread import EngineThread
 from fedplat_server.process import trim
 
@@ -146,7 +146,7 @@ class Coordination:
             SetDeadline: self._set_deadline,
             SetLease: lambda command: self._look_again(command, command.lease_s),
             FoldAhead: lambda command: self._in(self._folding, self._fold_ahead, command),
-            Aggregate: lambda command: self._in(self._folding, self._aggregate, command),
+            Aggregate: self._closed,
             Commit: lambda command: self._engine.post(command.record),
             Evaluate: lambda command: self._in(self._evaluating, self._evaluate, command),
             Finish: self._ended,
@@ -200,6 +200,13 @@ class Coordination:
 
     def _fold_ahead(self, command: FoldAhead) -> None:
         self.server.fold_ahead(command)
+
+    def _closed(self, command: Aggregate) -> None:
+        """A round has closed: who is still at work on it, in vain, need not go on."""
+        if not self.coordinator.plan.carry_over:
+            for client in self.coordinator.round.missing:
+                self.speak(client, Cancel(command.round_id, "the round has closed without it"))
+        self._in(self._folding, self._aggregate, command)
 
     def _aggregate(self, command: Aggregate) -> None:
         with self.stopwatch.phase("aggregate"):

@@ -9,6 +9,7 @@ from fedplat.engine.messages import Decline, Offer
 from fedplat.errors import ConfigError
 from fedplat.types import Digest
 from fedplat_client import daemon as daemons
+from fedplat_client import ending
 
 SITE = {"name": "site", "inputs": [1, 8, 8], "outputs": 10}
 NO_DATA = {key: value for key, value in PLAIN.items() if key != "partition"} | {"data": SITE}
@@ -62,7 +63,7 @@ def test_where_a_failure_would_end_the_federation_it_ends_alone(tmp_path):
 def test_one_that_is_long_without_its_coordinator_says_since_when_and_what_to_do(tmp_path):
     with alone(tmp_path) as one:
         one.lost(ConnectionError("refused"), 0.5)
-        one.zero_s -= daemons.LONG_S
+        one.zero_s -= ending.LONG_S
         one.lost(ConnectionError("refused"), 0.5)
     soon, later = one.told
     assert "hint" not in soon and later["away_s"] >= 60
