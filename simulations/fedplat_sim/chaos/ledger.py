@@ -86,12 +86,12 @@ class Ledger:
             case DeadlinePassed(_, round_id, "evaluate"):
                 book.given_up.add(round_id)
             case DeadlinePassed(_, round_id):
-                book.deadlines.setdefault(round_id, len(book.usable(self.settings)))
+                book.deadlines.setdefault(round_id, len(self._usable()))
             case LeaseExpired(_, round_id, client, task, attempt):
                 most = self.settings.max_attempts
                 if most is not None and attempt >= most:
                     (book.lost if task == "fit" else book.surveyed).add((client, round_id))
-                    book.giving_up.setdefault(book.open, len(book.usable(self.settings)))
+                    book.giving_up.setdefault(book.open, len(self._usable()))
             case Evaluated(_, round_id):
                 book.evaluated.add(round_id)
             case RoundCommitted():
@@ -125,7 +125,7 @@ class Ledger:
         book.state = found
         book.broadcasts.append(event.broadcast)
         book.commits.append(event)
-        self.waiting = book.usable(self.settings)
+        self.waiting = self._usable()
 
     def _made(self, client: ClientId, update: Digest) -> tuple[int, Digest]:
         """In which round, and of which broadcast, an accepted update was made."""
@@ -170,6 +170,10 @@ class Ledger:
         mine = update == right and weight == tiny.weight(client) * factor
         holds(mine, "accepted set", f"round {round_id}: not {client}'s")
         book.counted[answer] = round_id
+
+    def _usable(self) -> set[Answer]:
+        """What has come and may count in the open round: nobody was told that it is late."""
+        return self.book.usable(self.settings) - self.late
 
     @property
     def settings(self) -> Plan:
@@ -286,7 +290,7 @@ class Ledger:
         """The coordinator gives up: the one cause that these courses leave it is a quorum."""
         self.look()
         book, round_id = self.book, self.book.open
-        at_last = len(book.usable(self.settings))
+        at_last = len(self._usable())
         have = min(one.get(round_id, at_last) for one in (book.deadlines, book.giving_up))
         self.has_failed = True
         short = isinstance(error, QuorumError) and have < self.settings.quorum
