@@ -142,7 +142,7 @@ class Ledger:
         for client, update, weight in rows:
             self._counted(round_id, client, update, weight)
         left = [one for one in sorted(self.waiting) if one not in book.counted]
-        left = [one for one in left if one not in self.late]
+        left = [one for one in left if one not in self.late and one not in book.lost]
         first = all(book.source(client, update) in self.waiting for client, update, _ in rows)
         holds(first or not left, "late update lost", f"round {round_id}: {left} had come before")
         gone = sorted(one for one in self.accepted if one not in book.counted)
