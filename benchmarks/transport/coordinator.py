@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from threading import Event, Thread
 from typing import Any
 
@@ -28,6 +29,7 @@ class Running:
     """A coordinator that listens: its process, and where it is reached."""
 
     process: subprocess.Popen[str]
+    records: SimpleQueue[dict[str, Any] | None]
     address: str
     keys: Path | None
 
@@ -43,12 +45,7 @@ class Running:
 
     def wait(self) -> dict[str, Any]:
         """The record of the federation's end, once it has ended."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            record: dict[str, Any] = json.loads(line)
-            if record["event"] == "finished":
-                return record
-        raise RuntimeError(f"the coordinator ended with {self.process.wait()}")
+        return _record(self.process, self.records, "finished")
 
 
 def environment() -> dict[str, str]:
@@ -89,19 +86,32 @@ def coordinator(
             command, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=words, text=True
         ) as process,
     ):
+        records: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+        reading = Thread(target=_read, args=(process, records))
+        reading.start()
         try:
-            yield Running(process, _address(process), keys)
+            address = str(_record(process, records, "listening")["address"])
+            yield Running(process, records, address, keys)
         finally:
             process.send_signal(signal.SIGTERM)
-            process.communicate()
+            reading.join()
 
 
-def _address(process: subprocess.Popen[str]) -> str:
+def _read(process: subprocess.Popen[str], records: SimpleQueue[dict[str, Any] | None]) -> None:
+    """Takes what the coordinator says as it comes: a full pipe would hold it up."""
     assert process.stdout is not None
     for line in process.stdout:
-        record = json.loads(line)
-        if record["event"] == "listening":
-            return str(record["address"])
+        records.put(json.loads(line))
+    records.put(None)
+
+
+def _record(
+    process: subprocess.Popen[str], records: SimpleQueue[dict[str, Any] | None], event: str
+) -> dict[str, Any]:
+    """The next record of this event."""
+    while (record := records.get()) is not None:
+        if record["event"] == event:
+            return record
     raise RuntimeError(f"the coordinator ended with {process.wait()}")
 
 
