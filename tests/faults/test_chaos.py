@@ -30,6 +30,12 @@ def test_a_few_hundred_schedules_break_no_invariant():
     assert outcome.rounds > 350 and outcome.faults > 700  # it was no calm weather
 
 
+def test_nobody_waits_for_an_update_of_a_client_given_up_before_its_round_closed():
+    schedule = draw(82825).only((1, 3, 4, 7))  # the update comes just before a crash: unanswered
+    ending = run(schedule)
+    assert ending.violation is None and len(ending.accepted) == 3  # and then too few, as it says
+
+
 def test_the_same_seed_gives_the_same_messages_and_the_same_log():
     traces = [run(draw(seed)).trace for seed in range(40)]
     assert traces == [run(draw(seed)).trace for seed in range(40)]

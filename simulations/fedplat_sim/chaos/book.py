@@ -14,13 +14,15 @@ class Book:
     """What has happened, entry by entry.
 
     `deadlines` and `given_up` are the rounds whose updates, or evaluations, came to a deadline;
-    `counted` says in which round an answer counts, `broadcasts` what each round offered.
+    `counted` says in which round an answer counts, `broadcasts` what each round offered;
+    `unasked` came from a client that had been given up, when its round was over.
     """
 
     version: int = 0
     epoch: int = 0
     received: dict[Answer, UpdateReceived] = field(default_factory=dict)
     lost: set[Answer] = field(default_factory=set)
+    unasked: set[Answer] = field(default_factory=set)
     deadlines: dict[int, int] = field(default_factory=dict)  # by round: how many had come
     giving_up: dict[int, int] = field(default_factory=dict)  # likewise, when a client was given up
     commits: list[RoundCommitted] = field(default_factory=list)
@@ -36,6 +38,13 @@ class Book:
         """The round after the last commit."""
         return len(self.commits) + 1
 
+    def take(self, event: UpdateReceived) -> None:
+        """An update without a flaw; whoever says it twice has said it once."""
+        answer = event.client, event.round_id
+        if answer not in self.received and answer in self.lost and event.round_id < self.open:
+            self.unasked.add(answer)
+        self.received.setdefault(answer, event)
+
     def is_known(self, answer: Answer) -> bool:
         """Whether it is settled what becomes of it."""
         return answer in self.received or answer in self.lost
@@ -44,7 +53,7 @@ class Book:
         """What has come and can count in the open round, and counts nowhere yet."""
         most = plan.max_staleness if plan.carry_over else 0
         oldest = 1 if most is None else self.open - most
-        fresh = (one for one in self.received if one not in self.counted)
+        fresh = self.received.keys() - self.counted.keys() - self.unasked
         return {(client, round_id) for client, round_id in fresh if round_id >= oldest}
 
     def source(self, client: ClientId, update: Digest) -> Answer | None:

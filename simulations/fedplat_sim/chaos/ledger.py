@@ -77,7 +77,7 @@ class Ledger:
                 if event.flaw:
                     book.lost.add((client, round_id))
                     return
-                book.received.setdefault((client, round_id), event)
+                book.take(event)
                 self._stands(update, f"the update of {client} in round {round_id}")
             case ClientDeclined(_, round_id, client, task):
                 (book.lost if task == "fit" else book.surveyed).add((client, round_id))
