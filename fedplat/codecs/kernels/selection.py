@@ -10,6 +10,7 @@ BLOCK = 32  # values whose maximum is one vector instruction or two: most blocks
 SAMPLE = 1 << 15
 SMALL = 1 << 15  # up to here one partition of everything is fastest
 MAGNITUDE = np.uint32(0x7FFF_FFFF)  # without the sign bit, floats are ordered as integers are
+INFINITE = 0x7F80_0000  # the bits of infinity, the next above the largest number
 COARSE = np.uint32(15)  # low bits that the first histogram leaves out
 
 Values = NDArray[np.float32]
@@ -54,10 +55,10 @@ def reaching(values: Values, floor: float) -> Positions:
 
 def _rounded_up(floor: float) -> int:
     """The bits of the smallest float32 that is `floor` or more."""
-    near = np.float32(min(floor, float(np.finfo(np.float32).max)))
-    if floor > float(near):
-        near = np.nextafter(near, np.float32(np.inf))
-    return int(near.view(np.uint32))
+    if floor > np.finfo(np.float32).max:
+        return INFINITE
+    near = np.float32(floor)
+    return int(near.view(np.uint32)) + (float(near) < floor)
 
 
 def _floors(bits: Bits, k: int, guess: float | None) -> list[int]:
