@@ -55,7 +55,7 @@ def reaching(values: Values, floor: float) -> Positions:
 
 def _rounded_up(floor: float) -> int:
     """The bits of the smallest float32 that is `floor` or more."""
-    if floor > np.finfo(np.float32).max:
+    if floor > float(np.finfo(np.float32).max):
         return INFINITE
     near = np.float32(floor)
     return int(near.view(np.uint32)) + (float(near) < floor)
