@@ -11,7 +11,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar, runtime_checkable
 
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from fedplat.params import Layout, Params
@@ -227,6 +227,33 @@ class Personalized(Protocol):
 CodecState = TypeVar("CodecState")
 
 
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What an encoded update is of: its random stream, its round and what it is relative to.
+
+    `base` is the beginning of the broadcast's digest, as a number of 64 bits.
+    """
+
+    seed: int = 0
+    round_id: int = 0
+    base: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sparse:
+    """A vector of `dim` values that are 0 but at `positions`, which ascend strictly.
+
+    Shapes: `positions` (count,) int64, `values` (count,) float32.
+    """
+
+    dim: int
+    positions: Int64[Tensor, " count"]
+    values: Float32[Tensor, " count"]
+
+    def __len__(self) -> int:
+        return self.dim
+
+
 @runtime_checkable
 class Codec(Protocol):
     """Makes bytes of an update, and an update of bytes.  State goes in and comes out.
@@ -236,7 +263,10 @@ class Codec(Protocol):
 
     def init(self, layout: Layout) -> State: ...
 
-    def encode(self, update: Vector, state: State, seed: int) -> tuple[bytes, State]: ...
+    def encode(
+        self, update: Vector, layout: Layout, state: State, stamp: Stamp
+    ) -> tuple[bytes, State]:
+        """Raises: DivergenceError, if the codec is lossy and a value is not finite."""
 
     def decode(self, payload: bytes | memoryview, layout: Layout) -> Vector:
         """Raises: CorruptPayloadError, and nothing else, whatever the bytes are."""
@@ -254,6 +284,14 @@ class ColumnCodec(Codec, Protocol):
         So it is read-only and may start anywhere: for arithmetic element by element.
         Raises: CorruptPayloadError.
         """
+
+
+@runtime_checkable
+class SparseCodec(Codec, Protocol):
+    """A codec whose updates may be mostly zeros: what is folded is only what is there."""
+
+    def decode_sparse(self, payload: bytes | memoryview, layout: Layout) -> Vector | Sparse:
+        """What `decode` gives.  Raises: CorruptPayloadError."""
 
 
 # ── aggregation ──────────────────────────────────────────────────────────────────────────────────
@@ -283,6 +321,14 @@ class ColumnRule(FoldRule[FoldState], Protocol[FoldState]):
         self, state: FoldState, updates: Sequence[Vector], weights: Sequence[float]
     ) -> FoldState:
         """Exactly what `add` gives, one update after another, but faster."""
+
+
+@runtime_checkable
+class SparseRule(FoldRule[FoldState], Protocol[FoldState]):
+    """A fold that need not touch the elements where an update is 0."""
+
+    def add_sparse(self, state: FoldState, update: Sparse, weight: float) -> FoldState:
+        """What `add` gives for the same vector, up to the signs of zeros."""
 
 
 # ── data ─────────────────────────────────────────────────────────────────────────────────────────

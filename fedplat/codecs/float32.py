@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from fedplat.errors import CorruptPayloadError
 from fedplat.params import Layout, Vector, aligned, borrowed, encode_tensors
+from fedplat.protocols import Stamp
 from fedplat.types import State
 
 WIDTH_BYTES = 4
@@ -18,14 +19,16 @@ class Float32:
     Raises: CorruptPayloadError from `decode`, if the frame has another length.
 
     >>> import torch
-    >>> Float32().encode(torch.tensor([1.0, -0.0]), State(), seed=0)[0].hex()
+    >>> Float32().encode(torch.tensor([1.0, -0.0]), Layout(()), State(), Stamp())[0].hex()
     '0000803f00000080'
     """
 
     def init(self, layout: Layout) -> State:
         return State()
 
-    def encode(self, update: Vector, state: State, seed: int) -> tuple[bytes, State]:
+    def encode(
+        self, update: Vector, layout: Layout, state: State, stamp: Stamp
+    ) -> tuple[bytes, State]:
         return encode_tensors([update]), state
 
     def decode(self, payload: bytes | memoryview, layout: Layout) -> Vector:

@@ -21,6 +21,7 @@ from fedplat.protocols import (
     Personalized,
     PlacedLearner,
     Shards,
+    Stamp,
 )
 from fedplat.types import (
     ClientData,
@@ -36,6 +37,7 @@ from fedplat.types import (
 )
 
 SURVEYED: tuple[Split, ...] = ("validation", "test")
+OF_CODEC = "codec/"  # begins the names of what a client's codec remembers, in its state
 
 
 # No slots where tasks and outcomes travel between processes: with them a dataclass is pickled in
@@ -125,7 +127,7 @@ class ClientWork:
             if isinstance(task, CentralTask):
                 return self._evaluate_centrally(task, payload)
             broadcast = self.broadcast(task.broadcast, payload, task.round_id)
-            state = decode_state(task.state) if task.state else State()
+            state = self.remembered(task)[0]
             data = self.shards.client(task.client)
             work = self._fit if task.kind == "fit" else self._survey
             return work(task, broadcast, state, data)
@@ -139,6 +141,14 @@ class ClientWork:
             self._decoded[digest] = self.cargo.decode_broadcast(payload)
         params, down = self._decoded[digest]
         return Broadcast(round_id, params, down, self.cargo.initial, self.settings)
+
+    def remembered(self, task: ClientTask) -> tuple[State, State]:
+        """What the client's algorithm remembers, and what its codec does."""
+        layout, codec = self.cargo.shared, self.cargo.codec
+        known = decode_state(task.state).tensors if task.state else {}
+        mine = {name: value for name, value in known.items() if not name.startswith(OF_CODEC)}
+        coded = {n.removeprefix(OF_CODEC): v for n, v in known.items() if n.startswith(OF_CODEC)}
+        return State(mine), State(coded) if coded else codec.init(layout)
 
     def stream(self, task: ClientTask) -> int:
         """The seed of a client's random streams in a round."""
@@ -156,12 +166,22 @@ class ClientWork:
         result = run_program(program, self.placed(task), data, self.stream(task))
         return self.finish(task, result)
 
-    def finish(self, task: ClientTask, result: ClientResult) -> Done:
-        """Encodes a client's result."""
-        codec_seed = rng.derive(self.seed, "codec", task.client, task.round_id)
-        frame, _ = self.cargo.codec.encode(result.update, State(), codec_seed)
+    def finish(self, task: ClientTask, result: ClientResult) -> Outcome:
+        """Encodes a client's result; a failure, if its update is no number and the codec lossy."""
+        stamp = Stamp(
+            rng.derive(self.seed, "codec", task.client, task.round_id),
+            task.round_id,
+            base_version(task.broadcast),
+        )
+        coded = self.remembered(task)[1]
+        try:
+            frame, coded = self.cargo.codec.encode(result.update, self.cargo.shared, coded, stamp)
+        except DivergenceError as error:
+            return failed(error, task)
         payload = self.cargo.encode_update(result, frame)
-        state = encode_state(result.state) if self.cargo.algorithm.stateful else b""
+        mine = result.state.tensors if self.cargo.algorithm.stateful else {}
+        both = State({**mine, **{OF_CODEC + name: value for name, value in coded.tensors.items()}})
+        state = encode_state(both) if both.tensors or self.cargo.algorithm.stateful else b""
         return Done(result.metrics, payload, digest_of(payload), result.weight, state)
 
     def personal(
@@ -209,6 +229,11 @@ class ClientWork:
         if self._chunked is not None:
             return Done(self._chunked.evaluate_chunks(params, self.central, task.start, task.stop))
         return Done(self.learner.evaluate(params, self.central))
+
+
+def base_version(broadcast: Digest) -> int:
+    """What an update to this broadcast says that it is relative to: its digest's first 8 bytes."""
+    return int(broadcast[:16], 16)
 
 
 def failed(error: DivergenceError | TrainingError, task: Task) -> Failed:

@@ -9,7 +9,7 @@ from fedplat.algorithms.program import run_program
 from fedplat.codecs.float32 import Float32
 from fedplat.engine.payload import Cargo
 from fedplat.params import decode_state, encode_state, tensors_digest
-from fedplat.protocols import Broadcast, ClientResult
+from fedplat.protocols import Broadcast, ClientResult, Stamp
 from fedplat.types import State, TrainSettings
 
 LEARNER = Quadratic(TrainSettings(lr=0.1, epochs=2), ROLES)
@@ -29,7 +29,7 @@ def as_bytes(cargo, state):
     if isinstance(state, State):
         return decode_state(encode_state(state))
     if isinstance(state, ClientResult):
-        frame, _ = cargo.codec.encode(state.update, State(), 0)
+        frame, _ = cargo.codec.encode(state.update, cargo.shared, State(), Stamp())
         sent = cargo.decode_update(cargo.encode_update(state, frame))
         return ClientResult(sent.update, state.weight, {}, sent.beside, sent.extras, state.state)
     broadcast, kept = cargo.encode_broadcast(state), cargo.encode_kept(state)

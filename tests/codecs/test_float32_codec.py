@@ -10,6 +10,7 @@ from fedplat import codecs
 from fedplat.codecs.float32 import Float32
 from fedplat.errors import ConfigError, CorruptPayloadError
 from fedplat.params import ALIGNMENT, Layout
+from fedplat.protocols import Stamp
 from fedplat.types import State, TensorSpec
 
 
@@ -27,7 +28,7 @@ ANY_BITS = st.lists(st.integers(-(2**31), 2**31 - 1), max_size=40)
 @given(ANY_BITS)
 def test_every_bit_comes_back_nans_and_signed_zeros_included(values):
     update = torch.tensor(values, dtype=torch.int32).view(torch.float32)
-    frame, state = Float32().encode(update, State(), seed=0)
+    frame, state = Float32().encode(update, layout(len(update)), State(), Stamp())
     assert bits(Float32().decode(frame, layout(len(values)))) == values
     assert len(frame) == 4 * len(values)
     assert not list(state)
@@ -36,7 +37,7 @@ def test_every_bit_comes_back_nans_and_signed_zeros_included(values):
 @pytest.mark.parametrize("offset", [0, 1, 2, 3, 4, 63])
 def test_a_frame_decodes_from_any_offset_into_aligned_memory(offset):
     update = torch.arange(1000, dtype=torch.float32).sqrt()
-    frame, _ = Float32().encode(update, State(), seed=0)
+    frame, _ = Float32().encode(update, layout(len(update)), State(), Stamp())
     received = memoryview(bytes(offset) + frame)[offset:]
     decoded = Float32().decode(received, layout(1000))
     assert bits(decoded) == bits(update)
@@ -96,7 +97,7 @@ def test_columns_are_those_of_the_whole_vector(values, data):
 
 def test_a_view_of_a_larger_tensor_is_written_in_its_own_order():
     update = torch.arange(10, dtype=torch.float32)[::2]
-    frame, _ = Float32().encode(update, State(), seed=0)
+    frame, _ = Float32().encode(update, layout(len(update)), State(), Stamp())
     assert Float32().decode(frame, layout(5)).tolist() == [0, 2, 4, 6, 8]
 
 

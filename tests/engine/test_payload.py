@@ -14,7 +14,7 @@ from fedplat.codecs.float32 import Float32
 from fedplat.engine.payload import Cargo
 from fedplat.errors import CorruptPayloadError
 from fedplat.learning.layouts import params_of
-from fedplat.protocols import ClientResult, ServerState
+from fedplat.protocols import ClientResult, ServerState, Stamp
 from fedplat.types import State
 
 NEEDED = {
@@ -59,7 +59,8 @@ def result(one: Cargo, seed: int = 1) -> ClientResult:
 
 def encoded(one: Cargo, update: ClientResult | None = None) -> bytes:
     update = update or result(one)
-    return one.encode_update(update, one.codec.encode(update.update, State(), 0)[0])
+    frame, _ = one.codec.encode(update.update, one.shared, State(), Stamp())
+    return one.encode_update(update, frame)
 
 
 def assert_equal(found, wanted) -> None:

@@ -9,6 +9,7 @@ import torch
 from fedplat.aggregators.mean import Mean
 from fedplat.codecs.float32 import Float32
 from fedplat.params import Layout
+from fedplat.protocols import Stamp
 from fedplat.runtime import folding
 from fedplat.runtime.folding import Encoded, InMemory, fold
 from fedplat.storage.files import FileBlobs
@@ -70,7 +71,7 @@ def test_the_order_of_arrival_has_no_say_in_the_bits(tmp_path, make_store, seed)
     arrival = list(range(20))
     random.Random(seed).shuffle(arrival)
     for index in arrival:
-        digests[index] = blobs.put(Float32().encode(rows[index], State(), seed=0)[0])
+        digests[index] = blobs.put(Float32().encode(rows[index], Layout(()), State(), Stamp())[0])
     in_order = [digests[index] for index in sorted(digests)]
 
     def columns(digest):

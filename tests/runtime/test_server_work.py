@@ -8,7 +8,7 @@ from torch import nn
 
 from fedplat.aggregators.mean import Mean
 from fedplat.engine.commands import Aggregate
-from fedplat.protocols import ClientResult
+from fedplat.protocols import ClientResult, Stamp
 from fedplat.runtime.changes import Changes
 from fedplat.runtime.folding import LARGE
 from fedplat.runtime.server_work import ServerWork
@@ -21,7 +21,7 @@ def trained(cargo, *names):
     update = torch.zeros(cargo.shared.dim)
     for name in names:
         update[cargo.shared.spans()[name]] = 1.0
-    frame, _ = cargo.codec.encode(update, State(), 0)
+    frame, _ = cargo.codec.encode(update, cargo.shared, State(), Stamp())
     return cargo.encode_update(ClientResult(update, 1.0), frame)
 
 

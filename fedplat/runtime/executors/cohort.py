@@ -7,11 +7,9 @@ from fedplat.algorithms.program import Answer, answer
 from fedplat.errors import CompositionError, DivergenceError, TrainingError
 from fedplat.learning.cohort import CohortLearner
 from fedplat.learning.torch_learner import TorchLearner
-from fedplat.params import decode_state
 from fedplat.protocols import ClientProgram, ClientRequest, ClientResult, LocalTraining
 from fedplat.runtime.client_work import ClientTask, ClientWork, Outcome, Task, failed
 from fedplat.runtime.ports import BlobReader
-from fedplat.types import State
 
 
 class Cohort:
@@ -58,7 +56,7 @@ class Cohort:
     def _program(self, task: ClientTask) -> ClientProgram:
         work = self._work
         broadcast = work.broadcast(task.broadcast, self._read(task.broadcast), task.round_id)
-        state = decode_state(task.state) if task.state else State()
+        state = work.remembered(task)[0]
         return work.cargo.algorithm.client(broadcast, state, work.shards.samples(task.client))
 
     def _train(self, programs: dict[ClientTask, ClientProgram]) -> None:

@@ -1,0 +1,62 @@
+"""A chain of stages with an entropy coder at its end."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+
+from fedplat.codecs import stage, varint
+from fedplat.codecs.packet import Form, Packet
+from fedplat.codecs.stage import Entropy, Stage, Traits
+from fedplat.errors import CorruptPayloadError
+from fedplat.params import Layout
+from fedplat.types import State
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Applies stages in their order, then writes bytes; a body, to be framed.
+
+    The body: the size of the side (a varint), the side, what the entropy coder wrote.
+
+    Guarantees: decodes to exactly what error feedback, if there is any, took for decoded.
+    Raises: ValueError, if two stages can not follow one another.
+    """
+
+    name: ClassVar[str] = "chain"
+    stages: tuple[Stage, ...]
+    entropy: Entropy
+
+    def __post_init__(self) -> None:
+        _ = self.form
+
+    @property
+    def form(self) -> Form:
+        """What the entropy coder is given."""
+        return stage.forms(self.stages, Form())
+
+    @property
+    def traits(self) -> Traits:
+        return stage.traits(self.stages)
+
+    def init(self, layout: Layout) -> State:
+        memories = stage.memories(self.stages, layout)
+        return State({name: torch.from_numpy(value) for name, value in memories.items()})
+
+    def pack(self, packet: Packet, state: State, seed: int) -> tuple[bytes, State]:
+        memory = {name: tensor.numpy() for name, tensor in state.tensors.items()}
+        packet, after = stage.forward(self.stages, packet, memory, seed)
+        side = bytes(packet.side)
+        body = b"".join([varint.write(len(side)), side, self.entropy.write(packet, self.form)])
+        return body, State({name: torch.from_numpy(value) for name, value in after.items()})
+
+    def unpack(self, payload: memoryview, layout: Layout) -> Packet:
+        size, rest = varint.read(payload, most=len(payload))
+        last = stage.layouts(self.stages, layout)[-1]
+        packet = self.entropy.read(rest[size:], last, self.form)
+        packet = stage.backward(self.stages, replace(packet, side=rest[:size]), layout)
+        if len(packet.side):
+            raise CorruptPayloadError(
+                reason=f"{len(packet.side)} bytes that no stage has asked for"
+            )
+        return packet
