@@ -10,6 +10,7 @@ from torch import nn
 from fedplat import check, rng
 from fedplat.errors import ConfigError
 from fedplat.learning.models.cnn import cnn
+from fedplat.learning.models.cnn3x3 import cnn3x3
 from fedplat.learning.models.lenet5 import lenet5
 from fedplat.learning.models.logistic import logistic
 from fedplat.learning.models.mlp import mlp
@@ -21,6 +22,7 @@ BY_NAME: Mapping[str, Callable[..., nn.Module]] = {
     "logistic": logistic,
     "mlp": mlp,
     "cnn": cnn,
+    "cnn3x3": cnn3x3,
     "lenet5": lenet5,
     "resnet8": resnet8,
 }
