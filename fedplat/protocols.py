@@ -287,6 +287,14 @@ class ColumnCodec(Codec, Protocol):
 
 
 @runtime_checkable
+class StampedCodec(Codec, Protocol):
+    """A codec whose frames say what they are of."""
+
+    def stamp(self, payload: bytes | memoryview, layout: Layout) -> Stamp:
+        """Its seed is not in it.  Raises: CorruptPayloadError."""
+
+
+@runtime_checkable
 class SparseCodec(Codec, Protocol):
     """A codec whose updates may be mostly zeros: what is folded is only what is there."""
 

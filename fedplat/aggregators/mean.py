@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fedplat import check
 from fedplat.params import Vector, aligned
+from fedplat.protocols import Sparse
 
 MAX_WEIGHT = 2.0**53
 
@@ -31,7 +32,8 @@ class Mean:
     updates over in ClientId order, so arrival, threads and blocks have no say in the result.
 
     Guarantees: the bits are those of the plain loop, on either path, for any grouping into
-    `add_many` and any cut into columns; the mean of one update is that update, bit by bit.
+    `add_many` and any cut into columns, but for the signs of zeros after `add_sparse`; the mean of
+    one update is that update, bit by bit.
     Edge cases: NaN and infinity are not hidden, they reach the result; an update of weight 0 adds
     nothing to a finite sum.
     Raises: ValueError, if a weight is negative, not finite or > 2⁵³, or all weights are 0.
@@ -61,6 +63,14 @@ class Mean:
         following = _counted(state, updates, weights)
         accumulate(state.total, updates, weights)
         return following
+
+    def add_sparse(self, state: MeanState, update: Sparse, weight: float) -> MeanState:
+        check_weight(weight)
+        if len(update) != len(state.total):
+            raise ValueError(f"an update of {len(state.total)} values, got {len(update)}")
+        total, values = state.total.numpy(), update.values.numpy()
+        total[update.positions.numpy()] += values.astype(np.float64) * weight
+        return MeanState(state.total, state.weight + weight)
 
     def finish(self, state: MeanState) -> Vector:
         check.positive(total_weight=state.weight)

@@ -10,15 +10,19 @@ from fedplat.errors import CorruptPayloadError
 MAX_WEIGHT = 2.0**53  # up to here every whole number is a float: what a fold rule takes
 
 
-def flaw(payload: bytes | memoryview, weight: float, cargo: Cargo) -> str:
-    """Why this update can not be used, or "" if it can.
+def flaw(payload: bytes | memoryview, weight: float, cargo: Cargo, round_id: int) -> str:
+    """Why this update can not be used for that round, or "" if it can.
 
     Edge cases: a NaN or an infinity anywhere in the update, its extras or the tensors beside it; a
-    weight that is negative, not a number or > 2⁵³; a payload of another length than the scenario's.
+    weight that is negative, not a number or > 2⁵³; a payload of another length than the scenario's;
+    a frame that was made for another round (so of another broadcast: a round has one).
     """
     if not 0 <= weight <= MAX_WEIGHT:
         return f"the weight {weight} is no number from 0 to 2**53"
     try:
+        made_for = cargo.made_for(payload)
+        if made_for is not None and made_for != round_id:
+            return f"its frame was made for round {made_for}, it was sent for round {round_id}"
         decoded = cargo.look_at_update(payload)
     except CorruptPayloadError as error:
         return str(error)

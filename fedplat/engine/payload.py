@@ -22,7 +22,16 @@ from fedplat.params import (
     encode_tensors,
     raw_bytes,
 )
-from fedplat.protocols import Algorithm, ClientResult, Codec, ColumnCodec, ServerState
+from fedplat.protocols import (
+    Algorithm,
+    ClientResult,
+    Codec,
+    ColumnCodec,
+    ServerState,
+    Sparse,
+    SparseCodec,
+    StampedCodec,
+)
 from fedplat.types import State, Tensors, TensorSpec
 
 FLOAT32_BYTES = 4
@@ -43,12 +52,14 @@ class Cargo:
     """Encodes and decodes broadcasts, updates and server states of one scenario.
 
     A broadcast is the vector, the tensors beside it and what the algorithm sends down; an update is
-    the tensors beside the vector, the algorithm's extras, then the codec's frame.
+    the tensors beside the vector, the algorithm's extras, then the codec's frame.  With `downlink`,
+    who has an earlier broadcast may be sent the steps from it (`runtime.downlink`).
     """
 
     algorithm: Algorithm
     codec: Codec
     initial: Params
+    downlink: Codec | None = None
 
     @cached_property
     def shared(self) -> Layout:
@@ -129,6 +140,25 @@ class Cargo:
         """Raises: CorruptPayloadError, and nothing else, whatever the bytes are."""
         beside, extras = self.decode_head(payload)
         return DecodedUpdate(self.codec.decode(self.frame(payload), self.shared), beside, extras)
+
+    def made_for(self, payload: bytes | memoryview) -> int | None:
+        """The round that an update says that it was made for, if the codec has it say so.
+
+        Raises: CorruptPayloadError, and nothing else, whatever the bytes are.
+        """
+        if not isinstance(self.codec, StampedCodec):
+            return None
+        return self.codec.stamp(self.frame(payload), self.shared).round_id
+
+    def decode_row(self, payload: bytes | memoryview) -> Vector | Sparse:
+        """An update without what is beside it, sparse if the codec has it so.
+
+        Raises: CorruptPayloadError, and nothing else, whatever the bytes are.
+        """
+        frame = self.frame(payload)
+        if isinstance(self.codec, SparseCodec):
+            return self.codec.decode_sparse(frame, self.shared)
+        return self.codec.decode(frame, self.shared)
 
     def look_at_update(self, payload: bytes | memoryview) -> DecodedUpdate:
         """As `decode_update`, for who only looks: the vector may lie in the payload's own memory.

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fedplat.aggregators.beside import fold_beside
 from fedplat.params import Layout, Vector, aligned
-from fedplat.protocols import ColumnCodec, ColumnRule, FoldRule
+from fedplat.protocols import ColumnCodec, ColumnRule, FoldRule, Sparse, SparseRule
 from fedplat.types import Digest
 
 __all__ = ["Columns", "Encoded", "InMemory", "fold", "fold_beside"]
@@ -65,15 +65,15 @@ def fold(
     rule: FoldRule[Any],
     digests: Sequence[Digest],
     weights: Sequence[float],
-    read: Callable[[Digest], Vector | Columns],
+    read: Callable[[Digest], Vector | Sparse | Columns],
     *,
     threads: int | None = None,
 ) -> Vector:
     """Aggregates the updates that `digests` name, in the order given: that of their ClientIds.
 
     `read` gives every update as `Columns`, of which all are held at a time (they cost no memory of
-    the process's own), or every update as a vector, of which one is held at a time.  `threads` is
-    the number of cores unless given.
+    the process's own), or every update as a vector, sparse or not, of which one is held at a time.
+    `threads` is the number of cores unless given.
 
     Guarantees: if `rule` is a `ColumnRule`, the same bits for any number of threads, any width of a
     block, and either kind of update; memory that does not grow with the number of updates.
@@ -86,11 +86,11 @@ def fold(
         )
     first = read(digests[0])
     rows = chain(iter([first]), map(read, digests[1:]))  # iter: lets `first` go once it is past
-    if isinstance(rule, ColumnRule) and not isinstance(first, Tensor):
+    if isinstance(rule, ColumnRule) and not isinstance(first, Tensor | Sparse):
         return by_columns(rule, cast(list[Columns], list(rows)), weights, threads)
     dim = len(first)
     del first  # a vector is as large as the model: it goes when it has been added
-    return _by_rows(rule, dim, map(_whole, rows), weights)
+    return _by_rows(rule, dim, rows, weights)
 
 
 def by_columns(
@@ -132,13 +132,29 @@ def by_columns(
 
 
 def _by_rows(
-    rule: FoldRule[Any], dim: int, rows: Iterator[Vector], weights: Sequence[float]
+    rule: FoldRule[Any],
+    dim: int,
+    rows: Iterator[Vector | Sparse | Columns],
+    weights: Sequence[float],
 ) -> Vector:
     """Folds row by row: holds one row and the rule's state."""
     state = rule.init(dim)
     for weight in weights:
-        state = rule.add(state, next(rows), weight)
+        state = row_added(rule, state, next(rows), weight)
     return rule.finish(state)
+
+
+def row_added(
+    rule: FoldRule[Any], state: Any, row: Vector | Sparse | Columns, weight: float
+) -> Any:
+    """The state after one more update; what is sparse stays so, if the rule can add it."""
+    if not isinstance(row, Sparse):
+        return rule.add(state, row if isinstance(row, Tensor) else row.columns(0, len(row)), weight)
+    if isinstance(rule, SparseRule):
+        return rule.add_sparse(state, row, weight)
+    vector = aligned(len(row)).zero_()
+    vector[row.positions] = row.values
+    return rule.add(state, vector, weight)
 
 
 def added(
@@ -148,7 +164,3 @@ def added(
     for update, weight in zip(updates, weights, strict=True):
         state = rule.add(state, update, weight)
     return state
-
-
-def _whole(row: Vector | Columns) -> Vector:
-    return row if isinstance(row, Tensor) else row.columns(0, len(row))

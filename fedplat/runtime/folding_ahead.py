@@ -5,7 +5,7 @@ already, the rest is added, else the fold starts again.  Either way the bits are
 """
 
 import mmap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import fields, is_dataclass, replace
 from functools import partial
@@ -15,12 +15,42 @@ import torch
 from torch import Tensor
 
 from fedplat.params import Vector, aligned
-from fedplat.protocols import ColumnRule
-from fedplat.runtime.folding import AT_ONCE, BLOCK, LARGE, Columns, InMemory, added, by_columns
+from fedplat.protocols import ColumnRule, FoldRule, Sparse
+from fedplat.runtime.folding import (
+    AT_ONCE,
+    BLOCK,
+    LARGE,
+    Columns,
+    InMemory,
+    added,
+    by_columns,
+    row_added,
+)
 from fedplat.types import ClientId, Digest
 
 GROUP = 16  # updates that are folded at a time: the sum is read and written once for all of them
 Row = tuple[ClientId, Digest, float]
+
+
+class RowsAhead:
+    """A fold in progress, update by update: of codecs that decode an update as a whole.
+
+    Memory: the rule's state; an update is let go once it is added.
+    """
+
+    def __init__(self, rule: FoldRule[Any], dim: int) -> None:
+        self._rule, self._state = rule, rule.init(dim)
+        self.rows: list[Row] = []
+
+    def add(self, rows: Sequence[Row], updates: Iterable[Vector | Sparse | Columns]) -> None:
+        """Takes the next updates in ClientId order."""
+        for row, update in zip(rows, updates, strict=True):
+            self._state = row_added(self._rule, self._state, update, row[2])
+            self.rows.append(row)
+
+    def finish(self) -> Vector:
+        """The aggregate."""
+        return self._rule.finish(self._state)
 
 
 class FoldingAhead:
@@ -39,7 +69,7 @@ class FoldingAhead:
         self.rows: list[Row] = []
         self._folded = 0
 
-    def add(self, rows: Sequence[Row], updates: Sequence[Vector | Columns]) -> None:
+    def add(self, rows: Sequence[Row], updates: Iterable[Vector | Columns]) -> None:
         """Takes the next updates in ClientId order; folds them once they are more than a group.
 
         Raises: ValueError, if an update has another length.

@@ -1,5 +1,6 @@
 """The coordinator's own work, off its loop: the first model, and each round's aggregate."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -7,17 +8,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fedplat import rng
 from fedplat.aggregators.beside import fold_beside
 from fedplat.engine.commands import Aggregate, FoldAhead
 from fedplat.engine.events import Aggregated, Initialised
 from fedplat.engine.payload import Cargo
 from fedplat.params import Vector
 from fedplat.protocols import Aggregate as Mean
-from fedplat.protocols import ColumnRule, FoldRule, ServerState
+from fedplat.protocols import ColumnRule, FoldRule, ServerState, Sparse, Stamp
 from fedplat.runtime.changes import Changes
+from fedplat.runtime.client_work import base_version
+from fedplat.runtime.downlink import Downlink, without
 from fedplat.runtime.folding import LARGE, Encoded, fold
-from fedplat.runtime.folding_ahead import FoldingAhead, Row
+from fedplat.runtime.folding_ahead import FoldingAhead, Row, RowsAhead
 from fedplat.runtime.ports import BlobStore
+from fedplat.runtime.steps import Ring, Steps
 from fedplat.types import Digest
 
 
@@ -25,7 +30,9 @@ from fedplat.types import Digest
 class ServerWork:
     """Makes the blobs of server states.
 
-    `changes`, if given, is told every broadcast, so that it knows what is new in each.
+    `changes`, if given, is told every broadcast, so that it knows what is new in each.  `ring` has
+    the steps to the last broadcast, where the scenario compresses the downlink; its codec's random
+    streams are those of `seed`.
 
     Memory: a few times the model, whatever the number of clients: updates are read from the blob
     store one after another.
@@ -36,16 +43,24 @@ class ServerWork:
     blobs: BlobStore
     num_registered: int
     changes: Changes | None = None
-    _ahead: FoldingAhead | None = None
+    seed: int = 0
+    ring: Ring = field(default_factory=Ring)
+    _ahead: FoldingAhead | RowsAhead | None = None
     _states: dict[tuple[Digest, Digest], ServerState] = field(default_factory=dict, repr=False)
 
     @cached_property
     def _by_columns(self) -> ColumnRule[Any] | None:
         return self.rule if isinstance(self.rule, ColumnRule) else None
 
+    @cached_property
+    def _downlink(self) -> Downlink | None:
+        return Downlink.of(self.cargo)
+
     def initialise(self, time_s: float) -> Initialised:
         """Stores the state that the federation starts from."""
-        broadcast, kept, model = self._store(self.cargo.first, None)
+        first, downlink = self.cargo.first, self._downlink
+        first = first if downlink is None else downlink.first(first)
+        broadcast, kept, model = self._store(first, None)
         return Initialised(time_s, broadcast, kept, model)
 
     def prepare(self) -> None:
@@ -78,25 +93,41 @@ class ServerWork:
             num_clients=sum(weight > 0 for weight in weights),
             num_registered=self.num_registered,
         )
-        following = self.cargo.algorithm.server(self.state(command.broadcast, command.kept), mean)
+        before = self.state(command.broadcast, command.kept)
+        mine = ServerState(before.params, before.down, without(before.kept))
+        following = self.cargo.algorithm.server(mine, mean)
+        if self._downlink is not None:
+            following = self._downlink.published(
+                before, following, command.broadcast, self._stamp(command)
+            )
         self._states = {}
         return following
 
+    def _stamp(self, command: Aggregate) -> Stamp:
+        seed = rng.derive(self.seed, "downlink", command.round_id)
+        return Stamp(seed, command.round_id, base_version(command.broadcast))
+
     def fold_ahead(self, command: FoldAhead) -> None:
-        """Folds the beginning of the next aggregate already, where rule and codec allow it."""
-        if self._by_columns is None or self.cargo.column_codec is None:
-            return
+        """Folds the beginning of the next aggregate already."""
         if command.start == 0:
-            self._ahead = FoldingAhead(self._by_columns, self.cargo.shared.dim)
+            self._ahead = self._begun()
         if self._ahead is not None and len(self._ahead.rows) == command.start:
-            updates = [self._update(digest) for _, digest, _ in command.updates]
-            self._ahead.add(command.updates, updates)
+            self._ahead.add(command.updates, self._updates(command.updates))
+
+    def _begun(self) -> FoldingAhead | RowsAhead:
+        dim = self.cargo.shared.dim
+        if self._by_columns is not None and self.cargo.column_codec is not None:
+            return FoldingAhead(self._by_columns, dim)
+        return RowsAhead(self.rule, dim)
+
+    def _updates(self, rows: tuple[Row, ...]) -> Iterator[Any]:
+        return (self._update(digest) for _, digest, _ in rows)
 
     def _fold_updates(self, rows: tuple[Row, ...]) -> Vector:
         ahead, self._ahead = self._ahead, None
         if ahead is not None and rows[: len(ahead.rows)] == tuple(ahead.rows):
             rest = rows[len(ahead.rows) :]
-            ahead.add(rest, [self._update(digest) for _, digest, _ in rest])
+            ahead.add(rest, self._updates(rest))
             return ahead.finish()
         weights = [weight for _, _, weight in rows]
         return fold(self.rule, [digest for _, digest, _ in rows], weights, self._update)
@@ -108,6 +139,11 @@ class ServerWork:
             self._states = {(broadcast, kept): state}
         return self._states[broadcast, kept]
 
+    def go_on(self, broadcast: Digest, kept: Digest) -> None:
+        """Remembers the steps that led to this state: in another process, perhaps."""
+        if self._downlink is not None:
+            self.ring = Ring(broadcast, Steps.of(self.state(broadcast, kept).kept))
+
     def _store(self, state: ServerState, before: Digest | None) -> tuple[Digest, Digest, Digest]:
         payloads = [self.cargo.encode_broadcast(state), self.cargo.encode_kept(state)]
         broadcast, kept = self.blobs.put_many(payloads)
@@ -116,12 +152,13 @@ class ServerWork:
         elif self.changes is not None:
             self.changes.begin(broadcast)
         self._states = {(broadcast, kept): state}
+        self.ring = Ring(broadcast, Steps.of(state.kept))
         return broadcast, kept, state.params.digest()
 
-    def _update(self, digest: Digest) -> Vector | Encoded:
+    def _update(self, digest: Digest) -> Vector | Sparse | Encoded:
         payload = self.blobs.get(digest)
         if self.cargo.column_codec is None:
-            return self.cargo.decode_update(payload).update
+            return self.cargo.decode_row(payload)
         return Encoded(self.cargo.column_codec, self.cargo.shared, self.cargo.frame(payload))
 
     def _extra(self, name: str, digest: Digest) -> Vector:

@@ -345,7 +345,8 @@ class Coordination:
         except MissingBlobError:
             pass
         else:
-            size_bytes, why = len(payload), flaw(payload, one.weight, self._parts.work.cargo)
+            size_bytes = len(payload)
+            why = flaw(payload, one.weight, self._parts.work.cargo, one.round_id)
             if size_bytes >= LARGE_UPDATE_BYTES:
                 trim()
         self._engine.post(

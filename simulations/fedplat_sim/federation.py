@@ -207,7 +207,7 @@ class Federation:
                         len(arrived),
                         weight,
                         metrics,
-                        flaw(arrived, weight, self.work.cargo),
+                        flaw(arrived, weight, self.work.cargo, round_id),
                         attempt,
                         epoch,
                     )

@@ -57,9 +57,10 @@ def result(one: Cargo, seed: int = 1) -> ClientResult:
     )
 
 
-def encoded(one: Cargo, update: ClientResult | None = None) -> bytes:
+def encoded(one: Cargo, update: ClientResult | None = None, round_id: int = 1) -> bytes:
     update = update or result(one)
-    frame, _ = one.codec.encode(update.update, one.shared, State(), Stamp())
+    stamp = Stamp(round_id=round_id)
+    frame, _ = one.codec.encode(update.update, one.shared, State(), stamp)
     return one.encode_update(update, frame)
 
 

@@ -151,7 +151,7 @@ class Serving:
                 self._post(EvaluationReceived(now_s, round_id, client, metrics))
             case Submit(client, round_id, "fit", _, weight, metrics, attempt, epoch):
                 digest = self.process.disk.blobs.put(update)
-                why = flaw(update, weight, tiny.cargo())
+                why = flaw(update, weight, tiny.cargo(), round_id)
                 size_bytes = len(update)
                 self._post(
                     UpdateReceived(
