@@ -20,14 +20,16 @@ class Traits:
     """What a stage, or a whole codec, does to an update.
 
     `lossy`: it does not come back bit by bit.  `unbiased`: its expectation does (what is lossless
-    is).  `linear`: sums of encoded updates decode to the sum.  `seeded`: its bytes depend on a
-    random stream.  `stateful`: it remembers.  `corrected`: what is lost in one round is made up for
-    in a later one (error feedback).
+    is).  `linear`: sums of encoded updates decode to the sum.  `drops`: what is small does not
+    arrive, however often it is sent (rounding to nearest is biased, but drops nothing so).
+    `seeded`: its bytes depend on a random stream.  `stateful`: it remembers.  `corrected`: what is
+    lost in one round is made up for in a later one (error feedback).
     """
 
     lossy: bool = False
     unbiased: bool = True
     linear: bool = True
+    drops: bool = False
     seeded: bool = False
     stateful: bool = False
     corrected: bool = False
@@ -38,6 +40,7 @@ class Traits:
             lossy=self.lossy or later.lossy,
             unbiased=self.unbiased and later.unbiased,
             linear=self.linear and later.linear,
+            drops=self.drops or later.drops,
             seeded=self.seeded or later.seeded,
             stateful=self.stateful or later.stateful,
             corrected=self.corrected or later.corrected,

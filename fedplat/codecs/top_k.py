@@ -33,7 +33,7 @@ class TopK:
 
     @property
     def traits(self) -> Traits:
-        return Traits(lossy=True, unbiased=False, linear=False)
+        return Traits(lossy=True, unbiased=False, linear=False, drops=True)
 
     def scaled(self, factor: float) -> "TopK":
         """As `Tunable`: keeps a `factor`-th of what this keeps, everything at most."""

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from fedplat import aggregators, algorithms, codecs, data
-from fedplat.config import planning
+from fedplat.config import compressing, planning
 from fedplat.config.app import load_app
 from fedplat.config.dealt import Dealt
 from fedplat.config.scenario import Scenario
@@ -68,8 +68,10 @@ def rebuild(scenario: Scenario, dealt: Dealt) -> Parts:
 def _of(scenario: Scenario, loaded: data.Loaded, shards: data.PartitionedShards) -> Parts:
     algorithm = algorithms.build(scenario.algorithm)
     learner = _learner(scenario, loaded.train)
-    cargo = Cargo(algorithm, codecs.build(scenario.codec), learner.initial())
+    down = None if scenario.downlink is None else codecs.build(scenario.downlink)
+    cargo = Cargo(algorithm, codecs.build(scenario.codec), learner.initial(), down)
     _refuse_what_can_not_work(scenario, algorithm, learner, cargo)
+    compressing.refuse_what_is_never_made_up_for(scenario, cargo)
     planning.refuse_what_can_not_be_late(scenario, algorithm)
     is_open = scenario.evaluation.test
     work = ClientWork(
@@ -88,7 +90,7 @@ def _of(scenario: Scenario, loaded: data.Loaded, shards: data.PartitionedShards)
         work=work,
         loaded=loaded,
         shards=shards,
-        warnings=tuple(_warnings(scenario, algorithm)),
+        warnings=(*_warnings(scenario, algorithm), *compressing.warnings(scenario, cargo)),
     )
 
 

@@ -39,6 +39,13 @@ def _part(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
+def _chain(value: Any) -> Any:
+    """A list of parts, or "a | b", as the chain that it is."""
+    if isinstance(value, str) and "|" in value:
+        value = [name.strip() for name in value.split("|")]
+    return {"name": "chain", "stages": value} if isinstance(value, list) else _part(value)
+
+
 def _named(value: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(value.get("name"), str):
         raise ValueError('a part is written "name" or { name = "…", … }')
@@ -55,6 +62,12 @@ Part = Annotated[
     BeforeValidator(_part),
     AfterValidator(_named),
     Field(description="a name, or a table with `name`"),
+]
+CodecPart = Annotated[
+    dict[str, Any],
+    BeforeValidator(_chain),
+    AfterValidator(_named),
+    Field(description="a name, a table with `name`, or a chain of stages: a list, or `a | b`"),
 ]
 
 
@@ -194,8 +207,10 @@ class Scenario(_Frozen):
     """A key of `fedplat.algorithms.BY_NAME`."""
     aggregator: Part = {"name": "mean"}
     """A key of `fedplat.aggregators.BY_NAME`."""
-    codec: Part = {"name": "float32"}
-    """The uplink's codec: a key of `fedplat.codecs.BY_NAME`."""
+    codec: CodecPart = {"name": "float32"}
+    """The uplink's codec: a key of `fedplat.codecs.BY_NAME`, or a chain of stages."""
+    downlink: CodecPart | None = None
+    """The downlink's codec; without it, clients fetch what has changed, as float32."""
     on_divergence: Literal["stop", "drop_client"] = "stop"
     """What happens when a client's loss or update is not finite, or its own code fails."""
     app: str | None = None

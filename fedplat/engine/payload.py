@@ -106,6 +106,11 @@ class Cargo:
         """The most that an update may take: twice its float32 bytes, and room for headers."""
         return 2 * (self._head_bytes + FLOAT32_BYTES * self.shared.dim) + HEADER_ROOM_BYTES
 
+    @property
+    def uncompressed_bytes(self) -> int:
+        """What an update takes beside the codec's frame."""
+        return self._head_bytes
+
     def encode_broadcast(self, state: ServerState) -> bytes | memoryview:
         """What every client of a round downloads; a vector alone in its own memory, not a copy."""
         beside = [state.params.beside[spec.name] for spec in self.shared.beside]

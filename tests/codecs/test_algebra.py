@@ -176,7 +176,7 @@ def test_error_feedback_needs_a_loss_and_is_had_once():
 
 def test_a_codec_says_what_it_does_to_an_update():
     assert codec(Halved()).traits == Traits()
-    assert codec(TopK(0.1)).traits == Traits(lossy=True, unbiased=False, linear=False)
+    assert codec(TopK(0.1)).traits == Traits(lossy=True, unbiased=False, linear=False, drops=True)
     corrected = codec(ErrorFeedback((TopK(0.1),))).traits
     assert corrected.stateful and corrected.corrected and corrected.lossy
 

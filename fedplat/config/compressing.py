@@ -1,0 +1,56 @@
+"""Which codecs a scenario can have, and what to expect of those that it can."""
+
+from fedplat.codecs.framed import Framed
+from fedplat.codecs.stage import Traits
+from fedplat.config.scenario import Scenario
+from fedplat.engine.payload import Cargo
+from fedplat.errors import CompositionError
+from fedplat.protocols import Codec
+
+
+def refuse_what_is_never_made_up_for(scenario: Scenario, cargo: Cargo) -> None:
+    """Raises: CompositionError, if a part of what is learned could never reach the model."""
+    up, down = traits(cargo.codec), traits(cargo.downlink)
+    if up.drops and not up.corrected and scenario.per_round < scenario.clients.count:
+        raise CompositionError(
+            where=f"codec {scenario.codec['name']}",
+            reason="it drops what is small, nothing makes up for it, and a round asks only "
+            f"{scenario.per_round} of {scenario.clients.count} clients",
+            instead="the same with error feedback, or an unbiased codec: eden, qsgd, randk",
+        )
+    if scenario.downlink is not None and down.drops and not down.corrected:
+        raise CompositionError(
+            where=f"downlink {scenario.downlink['name']}",
+            reason="it drops what is small, and no client would ever get it",
+            instead="the same with error feedback, which the coordinator keeps",
+        )
+
+
+def warnings(scenario: Scenario, cargo: Cargo) -> list[str]:
+    """What works, but perhaps not as one expects."""
+    up, name = traits(cargo.codec), scenario.codec["name"]
+    share = scenario.per_round / scenario.clients.count
+    said = []
+    if up.drops and not up.corrected:
+        said.append(
+            f"codec {name} drops what is small and nothing makes up for it; with error feedback "
+            "the same bytes give a better model"
+        )
+    if up.corrected and share < 1:
+        said.append(
+            f"codec {name} makes up for a loss when the client is asked again, and a round asks "
+            f"{share:.0%} of them: that slows it down about {1 / share:.0f} times (Li & Li 2023); "
+            "eden, qsgd and randk need no memory"
+        )
+    beside = cargo.uncompressed_bytes
+    if isinstance(cargo.codec, Framed) and 2 * beside > cargo.shared.size_bytes:
+        said.append(
+            f"{scenario.algorithm['name']} sends {beside:,} bytes beside each update, which codec "
+            f"{name} does not compress"
+        )
+    return said
+
+
+def traits(codec: Codec | None) -> Traits:
+    """What a codec does to an update: nothing, unless it is made of stages."""
+    return codec.traits if isinstance(codec, Framed) else Traits()
