@@ -1,0 +1,1 @@
+"""What `python -m benchmarks.codecs` measures, and on what."""
