@@ -76,20 +76,18 @@ def fedzip(
 
 
 def terngrad(
-    clip: float | None = 2.5,
+    clip: float = 2.5,
     scale: Literal["own", "shared"] = "own",
     error_feedback: bool = False,
     entropy: Part = "raw",
 ) -> Chain:
     """TernGrad: each value −s, 0 or s at random so that its expectation stays, s a tensor's own.
 
-    `clip` cuts off what lies beyond so many standard deviations first (None: nothing).
+    `clip` cuts off what lies beyond so many standard deviations first (inf: nothing).
     Source: Wen et al. 2017, "TernGrad: Ternary Gradients to Reduce Communication in Distributed
     Deep Learning", §3, §4.  arXiv:1705.07878.  Deviates: it is applied to a client's update.
     """
-    clipped = [] if clip is None else [_stage("clip_std", c=clip)]
-    stages = [*clipped, _stage("ternary", scale=scale)]
-    return chained(_fed_back(error_feedback, *stages), entropy)
+    return chained(_fed_back(error_feedback, _stage("ternary", clip=clip, scale=scale)), entropy)
 
 
 def stc(ratio: float = 0.01, entropy: Part = "context") -> Chain:
