@@ -94,6 +94,11 @@ class Changes:
             _forget(self._since, KEPT)
 
 
+def length(spans: Iterable[Span]) -> int:
+    """The bytes of spans."""
+    return sum(stop - start for start, stop in spans)
+
+
 def _forget(table: dict[Digest, Any], most: int) -> None:
     """Drops the oldest entries beyond `most`."""
     while len(table) > most:

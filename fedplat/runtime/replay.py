@@ -54,11 +54,17 @@ class Replay:
     """
 
     def __init__(
-        self, plan: Plan, cargo: Cargo, rule: FoldRule[object], blobs: BlobStore, registered: int
+        self,
+        plan: Plan,
+        cargo: Cargo,
+        rule: FoldRule[object],
+        blobs: BlobStore,
+        registered: int,
+        seed: int = 0,
     ) -> None:
         self._machine = Coordinator(plan)
         self._blobs = blobs
-        self._server = ServerWork(cargo, rule, _Aside(blobs), registered)
+        self._server = ServerWork(cargo, rule, _Aside(blobs), registered, seed=seed)
         self._aggregate: Aggregate | None = None
         self._record: RoundCommitted | None = None
         self._found: list[str] = []

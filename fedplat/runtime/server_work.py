@@ -1,6 +1,6 @@
 """The coordinator's own work, off its loop: the first model, and each round's aggregate."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -11,12 +11,12 @@ from torch import Tensor
 from fedplat import rng
 from fedplat.aggregators.beside import fold_beside
 from fedplat.engine.commands import Aggregate, FoldAhead
-from fedplat.engine.events import Aggregated, Initialised
+from fedplat.engine.events import Aggregated, CoordinatorEvent, Initialised
 from fedplat.engine.payload import Cargo
 from fedplat.params import Vector
 from fedplat.protocols import Aggregate as Mean
 from fedplat.protocols import ColumnRule, FoldRule, ServerState, Sparse, Stamp
-from fedplat.runtime.changes import Changes
+from fedplat.runtime.changes import Changes, Span, length
 from fedplat.runtime.client_work import base_version
 from fedplat.runtime.downlink import Downlink, without
 from fedplat.runtime.folding import LARGE, Encoded, fold
@@ -139,10 +139,34 @@ class ServerWork:
             self._states = {(broadcast, kept): state}
         return self._states[broadcast, kept]
 
-    def go_on(self, broadcast: Digest, kept: Digest) -> None:
-        """Remembers the steps that led to this state: in another process, perhaps."""
-        if self._downlink is not None:
-            self.ring = Ring(broadcast, Steps.of(self.state(broadcast, kept).kept))
+    def go_on(self, past: Iterable[CoordinatorEvent]) -> None:
+        """Knows again the steps that led to the last state of a log."""
+        states = [event for event in past if isinstance(event, Initialised | Aggregated)]
+        if self._downlink is not None and states:
+            last = states[-1]
+            self.ring = Ring(last.broadcast, Steps.of(self.state(last.broadcast, last.kept).kept))
+
+    def travelling(
+        self, known: Digest, digest: Digest, offset: int, size_bytes: int
+    ) -> tuple[memoryview, list[Span]]:
+        """What a client lacks that has the broadcast `known`, and `digest` up to `offset`.
+
+        Returns: steps, which lead to the beginning of `digest`, and the spans behind that; or no
+        steps, where there are none, or the spans alone are fewer bytes.
+        """
+        spans = self._spans(known, digest, offset, size_bytes)
+        steps = self.ring.between(known, digest)
+        if self._downlink is None or not steps or offset >= self._downlink.size_bytes:
+            return memoryview(b""), spans
+        behind = self._spans(known, digest, self._downlink.size_bytes, size_bytes)
+        if len(steps) + length(behind) >= length(spans):
+            return memoryview(b""), spans
+        return steps, behind
+
+    def _spans(self, known: Digest, digest: Digest, offset: int, size_bytes: int) -> list[Span]:
+        if self.changes is not None:
+            return self.changes.between(known, digest, offset, size_bytes)
+        return [(offset, size_bytes)] if offset < size_bytes else []
 
     def _store(self, state: ServerState, before: Digest | None) -> tuple[Digest, Digest, Digest]:
         payloads = [self.cargo.encode_broadcast(state), self.cargo.encode_kept(state)]

@@ -9,10 +9,16 @@ first say its place in the queue.
     upload    →  "U" digest size     ←  "Q" position …  "G" offset   →  bytes …   ←  "D" size
     download  →  "L" digest offset   ←  "Q" position …  "G" size     ←  bytes …
     over one  →  "K" digest known offset   ←  "Q" position …  "G" size   ←  "R" spans   ←  bytes …
+    by steps  →  "S" digest known offset   ←  "Q" position …  "G" size   ←  "P" size   ←  steps …
+                                           ←  "R" spans   ←  bytes …
 
 A client that holds another blob, `known`, may ask for what is different from it: the coordinator
 says which spans of the new blob travel, then sends their bytes one after another; between them, the
 new blob has the bytes that `known` has in the same places.
+
+A client that can take the scenario's steps (`fedplat.runtime.downlink`) may ask for them: they lead
+from `known` to the new blob's beginning, and the spans are of what is behind that.  Of steps
+without any byte there are none, and the spans are of the whole blob.
 """
 
 import struct
@@ -58,6 +64,15 @@ class DownloadDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class DownloadSteps:
+    """As `DownloadDelta`, from a client that can take steps from `known` to the blob."""
+
+    digest: Digest
+    known: Digest
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class Queued:
     """The transfer waits; it is number `position` in the queue, the next one has 1."""
 
@@ -78,9 +93,22 @@ class Stored:
     size_bytes: int
 
 
-Request = Upload | Download | DownloadDelta
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Steps of `size_bytes` bytes follow."""
+
+    size_bytes: int
+
+
+Request = Upload | Download | DownloadDelta | DownloadSteps
 Span = tuple[int, int]
-Reply = Queued | Go | Stored
+Reply = Queued | Go | Stored | Steps
+
+
+_OVER_ONE: dict[bytes, type[DownloadDelta | DownloadSteps]] = {
+    b"K": DownloadDelta,
+    b"S": DownloadSteps,
+}
 
 
 def encode_request(request: Request) -> bytes:
@@ -95,6 +123,8 @@ def encode_request(request: Request) -> bytes:
             return _REQUEST.pack(b"L", _raw(digest), offset)
         case DownloadDelta(digest, known, offset):
             return _DELTA.pack(b"K", _raw(digest), _raw(known), offset)
+        case DownloadSteps(digest, known, offset):
+            return _DELTA.pack(b"S", _raw(digest), _raw(known), offset)
 
 
 def _raw(digest: Digest) -> bytes:
@@ -106,9 +136,9 @@ def _raw(digest: Digest) -> bytes:
 
 def decode_request(frame: bytes) -> Request:
     """Raises: CorruptPayloadError, and nothing else, whatever the bytes are."""
-    if len(frame) == _DELTA.size and frame[:1] == b"K":
-        _, digest, known, number = _DELTA.unpack(frame)
-        return DownloadDelta(Digest(digest.hex()), Digest(known.hex()), _bounded(number))
+    if len(frame) == _DELTA.size and frame[:1] in _OVER_ONE:
+        kind, digest, known, number = _DELTA.unpack(frame)
+        return _OVER_ONE[kind](Digest(digest.hex()), Digest(known.hex()), _bounded(number))
     if len(frame) != _REQUEST.size:
         reason = f"a transfer opens with {_REQUEST.size} or {_DELTA.size} bytes, got {len(frame)}"
         raise CorruptPayloadError(reason=reason)
@@ -159,6 +189,8 @@ def encode_reply(reply: Reply) -> bytes:
             return _REPLY.pack(b"G", number)
         case Stored(size_bytes):
             return _REPLY.pack(b"D", size_bytes)
+        case Steps(size_bytes):
+            return _REPLY.pack(b"P", size_bytes)
 
 
 def decode_reply(frame: bytes) -> Reply:
@@ -166,7 +198,7 @@ def decode_reply(frame: bytes) -> Reply:
     if len(frame) != _REPLY.size:
         raise CorruptPayloadError(reason=f"a reply takes {_REPLY.size} bytes, got {len(frame)}")
     kind, number = _REPLY.unpack(frame)
-    for mark, reply in ((b"Q", Queued), (b"G", Go), (b"D", Stored)):
+    for mark, reply in ((b"Q", Queued), (b"G", Go), (b"D", Stored), (b"P", Steps)):
         if kind == mark:
             return reply(number)
     raise CorruptPayloadError(reason=f"a reply of the unknown kind {kind!r}")

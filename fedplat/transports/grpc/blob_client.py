@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Event
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 
 from fedplat.errors import CorruptPayloadError
-from fedplat.runtime.ports import BlobInbox, PartialBlob
+from fedplat.runtime.ports import BlobInbox, Buffer, PartialBlob
 from fedplat.transports.grpc import status
 from fedplat.transports.grpc.blob_server import SERVICE
 from fedplat.types import Digest
@@ -17,10 +17,12 @@ from fedplat.wire.transfer import (
     FRAME_BYTES,
     Download,
     DownloadDelta,
+    DownloadSteps,
     Go,
     Queued,
     Request,
     Span,
+    Steps,
     Stored,
     Upload,
     decode_reply,
@@ -36,12 +38,25 @@ def _nobody(position: int) -> None:
     """Where nobody wants to know how long the queue is."""
 
 
+class Walk(Protocol):
+    """Gives the beginning of a blob."""
+
+    def __call__(self, known: memoryview, steps: Buffer, /) -> memoryview:
+        """Where the steps from `known` lead to.  Raises: CorruptPayloadError."""
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A blob that the client has."""
+    """A blob that the client has; `walk`, if given, takes steps from it."""
 
     digest: Digest
     payload: memoryview
+    walk: Walk | None = None
+
+    def request(self, digest: Digest, offset: int) -> DownloadDelta | DownloadSteps:
+        """Asks for what is not in it of another blob."""
+        kind = DownloadDelta if self.walk is None else DownloadSteps
+        return kind(digest, self.digest, offset)
 
 
 class BlobClient:
@@ -107,7 +122,7 @@ class BlobClient:
         """Downloads a blob into `inbox`; returns how many bytes came, 0 if it was there already.
 
         `size_limit` is what it may be at most.  `held` is an earlier blob: what is equal in it is
-        taken from it, and does not travel.
+        taken from it, and does not travel; nor does what steps from it lead to.
         Raises: CorruptPayloadError, if it is larger, or its bytes are not the digest's.
         """
         if inbox.held(digest) is not None:
@@ -116,7 +131,8 @@ class BlobClient:
             try:
                 return self._fetch(digest, size_limit, inbox, held)
             except CorruptPayloadError:
-                pass  # an older coordinator knows no such request, or what it said was wrong
+                pass  # an older coordinator knows no such request, or what it said was wrong:
+                # spans or steps that lead elsewhere than to the digest
         return self._fetch(digest, size_limit, inbox, None)
 
     def _fetch(self, digest: Digest, size_limit: int, inbox: BlobInbox, held: Held | None) -> int:
@@ -133,7 +149,7 @@ class BlobClient:
     ) -> int:
         request: Request = Download(digest, offset)
         if held is not None:
-            request = DownloadDelta(digest, held.digest, offset)
+            request = held.request(digest, offset)
         replies = self._get(encode_request(request), metadata=self._metadata)
         try:
             size_bytes = self._announced(replies, digest, size_limit)
@@ -143,8 +159,9 @@ class BlobClient:
                 if held is None:
                     came = _take_all(replies, receiving)
                 else:
-                    spans = decode_spans(next(replies, b""), offset, size_bytes)
-                    came = _take_spans(replies, receiving, spans, size_bytes, held.payload)
+                    came = _take_steps(replies, receiving, held)
+                    spans = decode_spans(next(replies, b""), receiving.offset, size_bytes)
+                    came += _take_spans(replies, receiving, spans, size_bytes, held.payload)
                 receiving.finish()
         except grpc.RpcError as error:
             raise status.error_of(error, self._where) from error
@@ -163,7 +180,7 @@ class BlobClient:
                 case Go(size_bytes):
                     reason = f"blob {digest} has {size_bytes} bytes, at most {size_limit} are due"
                     raise CorruptPayloadError(reason=reason)
-                case Stored():
+                case Stored() | Steps():
                     raise CorruptPayloadError(reason=f"the download of {digest} was no download")
         raise CorruptPayloadError(reason=f"the download of {digest} ended without a word")
 
@@ -175,6 +192,30 @@ def _take_all(frames: Iterator[bytes], receiving: PartialBlob) -> int:
         receiving.write(frame)
         came += len(frame)
     return came
+
+
+def _take_steps(frames: Iterator[bytes], receiving: PartialBlob, held: Held) -> int:
+    """Takes the steps, if any were asked for, and writes where they lead; gives their size.
+
+    Raises: CorruptPayloadError, if they are not as many bytes as was said, or as `held` has.
+    """
+    if held.walk is None:
+        return 0
+    match decode_reply(next(frames, b"")):
+        case Steps(size_bytes) if size_bytes <= len(held.payload):
+            pass
+        case other:
+            raise CorruptPayloadError(reason=f"{other} where steps were expected")
+    steps = bytearray()
+    while len(steps) < size_bytes:
+        frame = next(frames, b"")
+        if not frame or len(steps) + len(frame) > size_bytes:
+            raise CorruptPayloadError(reason=f"{size_bytes} bytes of steps were said to come")
+        steps += frame
+    if steps:
+        beginning = held.walk(held.payload, memoryview(steps))
+        _copy(beginning, receiving, len(beginning))
+    return size_bytes
 
 
 def _take_spans(

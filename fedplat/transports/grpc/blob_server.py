@@ -20,9 +20,11 @@ from fedplat.wire.transfer import (
     MAX_SPANS,
     Download,
     DownloadDelta,
+    DownloadSteps,
     Go,
     Queued,
     Span,
+    Steps,
     Stored,
     Upload,
     decode_request,
@@ -57,6 +59,22 @@ def everything(known: Digest, digest: Digest, offset: int, size_bytes: int) -> l
     return [(offset, size_bytes)] if offset < size_bytes else []
 
 
+class Travelling(Protocol):
+    """Says what a client lacks that holds another blob and can take steps from it."""
+
+    def __call__(
+        self, known: Digest, digest: Digest, offset: int, size_bytes: int, /
+    ) -> tuple[memoryview, Sequence[Span]]:
+        """Steps to the blob's beginning, and the spans behind it; or no steps, and all spans."""
+
+
+def no_steps(
+    known: Digest, digest: Digest, offset: int, size_bytes: int
+) -> tuple[memoryview, Sequence[Span]]:
+    """A `Travelling` where models travel as they are."""
+    return memoryview(b""), everything(known, digest, offset, size_bytes)
+
+
 def _nobody(size_bytes: int) -> None:
     """Where nobody counts."""
 
@@ -73,8 +91,9 @@ class BlobService:
     `upload_limit_bytes`; a blob that is here is not taken again; one blob comes over one upload at
     a time; what an interrupted upload has brought is kept; a transfer that moves nothing for
     `idle_timeout_s` gives up its slot.  A client that holds another blob is sent what `between`
-    says is different.  `sent` is told of a blob's bytes before they go, in any thread; `holding`
-    keeps a blob while it travels.  Memory: a few frames a transfer, whatever a blob's size.
+    says is different, or what is `travelling` if it can take steps.  `sent` is told of a blob's
+    bytes before they go, in any thread; `holding` keeps a blob while it travels.  Memory: a few
+    frames a transfer, whatever a blob's size.
     """
 
     def __init__(
@@ -88,13 +107,15 @@ class BlobService:
         upload_limit_bytes: int = MAX_BLOB_BYTES,
         idle_timeout_s: float = 120.0,
         between: Between = everything,
+        travelling: Travelling = no_steps,
         sent: Callable[[int], None] = _nobody,
         holding: Callable[[Digest], AbstractContextManager[None]] = _unheld,
     ) -> None:
         self._inbox, self._read, self._permit = inbox, read, permit
         self._slots, self._plain = slots, plain
         self._limit, self._idle = upload_limit_bytes, IdleWatch(idle_timeout_s)
-        self._between, self._sent, self._holding = between, sent, holding
+        self._between, self._travelling = between, travelling
+        self._sent, self._holding = sent, holding
         self._uploads: dict[tuple[ClientId, Digest], grpc.ServicerContext] = {}
         self._lock = Lock()
 
@@ -183,21 +204,40 @@ class BlobService:
             _abort(context, error)
 
     def _give(
-        self, request: Download | DownloadDelta, context: grpc.ServicerContext
+        self, request: Download | DownloadDelta | DownloadSteps, context: grpc.ServicerContext
     ) -> Iterator[bytes]:
         """The size, and the bytes from the offset on: none, if it lies behind the end."""
         blob = self._read(request.digest)
         with self._idle.over(context.cancel) as watch:
             yield encode_reply(Go(len(blob)))
-            spans = everything(request.digest, request.digest, request.offset, len(blob))
-            if isinstance(request, DownloadDelta):
-                known = self._between(request.known, request.digest, request.offset, len(blob))
-                spans = spans if len(known) > MAX_SPANS else list(known)
+            steps, spans = self._lacking(request, len(blob))
+            if isinstance(request, DownloadSteps):
+                yield encode_reply(Steps(len(steps)))
+            for frame in _frames(steps, [(0, len(steps))]):
+                self._sent(len(frame))
+                yield frame
+                watch.moved()
+            if not isinstance(request, Download):
                 yield encode_spans(spans)
             for frame in _frames(blob, spans):
                 self._sent(len(frame))
                 yield frame
                 watch.moved()
+
+    def _lacking(
+        self, request: Download | DownloadDelta | DownloadSteps, size_bytes: int
+    ) -> tuple[memoryview, Sequence[Span]]:
+        """The steps and the spans that the client lacks."""
+        none, digest, offset = memoryview(b""), request.digest, request.offset
+        all_of_it = none, everything(digest, digest, offset, size_bytes)
+        match request:
+            case Download():
+                return all_of_it
+            case DownloadDelta(known=known):
+                found = none, self._between(known, digest, offset, size_bytes)
+            case DownloadSteps(known=known):
+                found = self._travelling(known, digest, offset, size_bytes)
+        return all_of_it if len(found[1]) > MAX_SPANS else found
 
 
 def _frames(blob: memoryview, spans: Sequence[Span]) -> Iterator[bytes]:
