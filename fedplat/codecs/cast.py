@@ -14,6 +14,7 @@ from fedplat.params import Layout
 
 ALPHABET = (-32768, 32767)
 TOP = 15  # a tensor's largest magnitude comes to lie in [2^14, 2^15), float16 ends at 2^16
+BELOW = np.float32(2**15 - 16)  # the largest float16 below 2^15
 MOST = 126  # scales and their reciprocals are normal numbers
 
 
@@ -75,8 +76,9 @@ class Fp16:
         values, edges = packet.numbers, packet.edges()
         exponents = np.frexp(quantise.peaks(values, edges))[1]
         scales = np.ldexp(np.float32(1), np.minimum(TOP - exponents, MOST)).astype(np.float32)
-        scaled = (values * np.repeat(scales, np.diff(edges))).astype(np.float16)
-        return packet.quantised(scaled.view(np.int16), scales), {}
+        scaled = values * np.repeat(scales, np.diff(edges))
+        halves = np.clip(scaled, -BELOW, BELOW).astype(np.float16)  # 2^15 might be 2^128 unscaled
+        return packet.quantised(halves.view(np.int16), scales), {}
 
     def backward(self, packet: Packet, layout: Layout) -> Packet:
         scales, packet = ranges.popped_scales(packet, len(layout.flat))

@@ -30,7 +30,7 @@ class Ternary:
     Source: Wen et al. 2017, "TernGrad: Ternary Gradients to Reduce Communication in Distributed
     Deep Learning", sections 3.1 (eq. 1–3, scaler sharing) and 3.3 (layer-wise, clipping).
     arXiv:1705.07878  Deviates: σ is about 0, not about the tensor's mean, so that a constant
-    tensor is not wiped out (the authors leave small tensors in float32 instead).  The shared scale is
+    tensor is not wiped out (the authors leave small tensors in float32).  The shared scale is
     of the round before, so a round has one exchange, not two; what exceeds it is cut to it.
     """
 
