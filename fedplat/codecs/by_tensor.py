@@ -1,0 +1,241 @@
+"""Routing: some tensors of a model by one chain, the others by another."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar
+
+import numpy as np
+from torch import Tensor
+
+from fedplat import check, rng
+from fedplat.codecs import varint
+from fedplat.codecs.packet import Packet, Positions, Values, tensor_edges
+from fedplat.codecs.stage import Body, Traits
+from fedplat.errors import CorruptPayloadError
+from fedplat.params import Layout
+from fedplat.types import Role, State, TensorSpec
+
+
+@dataclass(frozen=True)
+class Route:
+    """Says which tensors `body` encodes: those of which all that is given here is true.
+
+    `matching` is a regular expression that is found somewhere in the tensor's name; `max_numel` is
+    the largest number of elements; `role` is the tensor's in the model.
+    Raises: ValueError, if nothing is given, or `matching` is no regular expression.
+    """
+
+    name: ClassVar[str] = "route"
+    body: Body
+    matching: str | None = None
+    max_numel: int | None = None
+    role: Role | None = None
+
+    def __post_init__(self) -> None:
+        if self.matching is None and self.max_numel is None and self.role is None:
+            raise ValueError("a route needs matching, max_numel or role: else it takes everything")
+        if self.max_numel is not None:
+            check.whole(0, max_numel=self.max_numel)
+        if self.role is not None:
+            check.one_of(("weight", "norm", "head"), role=self.role)
+        try:
+            re.compile(self.matching or "")
+        except re.error as error:
+            reason = f"matching must be a regular expression, got {self.matching!r}: {error}"
+            raise ValueError(reason) from error
+
+    def takes(self, spec: TensorSpec) -> bool:
+        """Whether this tensor goes here."""
+        return (
+            (self.matching is None or re.search(self.matching, spec.name) is not None)
+            and (self.max_numel is None or spec.numel <= self.max_numel)
+            and (self.role is None or spec.role == self.role)
+        )
+
+    def __str__(self) -> str:
+        given = {"matching": self.matching, "max_numel": self.max_numel, "role": self.role}
+        return ", ".join(f"{key} = {value!r}" for key, value in given.items() if value is not None)
+
+
+@dataclass(frozen=True)
+class ByTensor:
+    """Sends each tensor along the first route that takes it, or else along `default`.
+
+    The body: of each route, then of the default, the size of its bytes (a varint) and its bytes.
+
+    Guarantees: every float32 tensor is in exactly one of them; each sees a vector of its own, with
+    a random stream and a state of its own; what decodes is sparse if all of them are.
+    Raises: ValueError, if there is no route; from `init`, if a route takes no tensor of the model,
+    or a tensor finds no route and there is no default.
+    """
+
+    name: ClassVar[str] = "by_tensor"
+    routes: tuple[Route, ...]
+    default: Body | None = None
+
+    def __post_init__(self) -> None:
+        if not self.routes:
+            raise ValueError("by_tensor needs one route or more")
+
+    @property
+    def bodies(self) -> tuple[Body, ...]:
+        """Of the routes in their order, then the default, if there is one."""
+        default = () if self.default is None else (self.default,)
+        return (*(route.body for route in self.routes), *default)
+
+    @property
+    def traits(self) -> Traits:
+        """Each as of the weakest; corrected if all that is biased is."""
+        found = [body.traits for body in self.bodies]
+        biased = [one for one in found if not one.unbiased]
+        return Traits(
+            lossy=any(one.lossy for one in found),
+            unbiased=not biased,
+            linear=all(one.linear for one in found),
+            seeded=any(one.seeded for one in found),
+            stateful=any(one.stateful for one in found),
+            corrected=bool(biased) and all(one.corrected for one in biased),
+        )
+
+    def init(self, layout: Layout) -> State:
+        found: dict[str, Tensor] = {}
+        for index, (body, share) in enumerate(self.shares(layout)):
+            found |= {f"{index}/{name}": tensor for name, tensor in _items(body.init(share.layout))}
+        return State(found)
+
+    def pack(self, packet: Packet, state: State, seed: int) -> tuple[bytes, State]:
+        values, pieces, after = packet.dense(), list[bytes](), dict[str, Tensor]()
+        for index, (body, share) in enumerate(self.shares(packet.layout)):
+            prefix = f"{index}/"
+            mine = {k.removeprefix(prefix): v for k, v in _items(state) if k.startswith(prefix)}
+            part = Packet(share.layout, values=share.gathered(values))
+            packed, following = body.pack(part, State(mine), rng.derive(seed, "route", index))
+            pieces += [varint.write(len(packed)), packed]
+            after |= {prefix + name: tensor for name, tensor in _items(following)}
+        return b"".join(pieces), State(after)
+
+    def unpack(self, payload: memoryview, layout: Layout) -> Packet:
+        shares = self.shares(layout)
+        cut = self.cut(payload, layout)
+        parts = [
+            body.unpack(piece, share.layout)
+            for (body, share), piece in zip(shares, cut, strict=True)
+        ]
+        return _joined(layout, [share for _, share in shares], parts)
+
+    def cut(self, payload: memoryview, layout: Layout) -> list[memoryview]:
+        """The bytes of each share.
+
+        Raises: CorruptPayloadError, if there are more or fewer than all shares name.
+        """
+        pieces = []
+        for _ in self.shares(layout):
+            size, payload = varint.read(payload, most=len(payload))
+            if size > len(payload):
+                reason = f"a route's bytes are cut: {size} expected, got {len(payload)}"
+                raise CorruptPayloadError(reason=reason)
+            pieces.append(payload[:size])
+            payload = payload[size:]
+        if len(payload):
+            raise CorruptPayloadError(reason=f"{len(payload)} bytes behind those of the last route")
+        return pieces
+
+    def shares(self, layout: Layout) -> list[tuple[Body, "Share"]]:
+        """Which tensors each body encodes; a default that has none is left out.
+
+        Raises: ValueError, if a route has no tensor, or a tensor no route.
+        """
+        found = _shares(self.routes, layout)
+        if found[-1].layout.specs and self.default is None:
+            names = _listed(found[-1].layout.flat)
+            raise ValueError(f"no route takes {names}; add one, or a default")
+        return [
+            (body, share)
+            for body, share in zip(
+                (*(r.body for r in self.routes), self.default), found, strict=True
+            )
+            if body is not None and share.layout.specs
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class Share:
+    """Some of a model's tensors as a layout of their own, and where they lie in the whole.
+
+    Shapes: `starts` (tensors,): where each begins in the whole model's vector.
+    """
+
+    layout: Layout
+    starts: Positions
+
+    def spans(self) -> Iterator[tuple[slice, slice]]:
+        """Where each tensor lies in the whole vector, and where in the share's own."""
+        edges = tensor_edges(self.layout)
+        for start, first, last in zip(self.starts, edges[:-1], edges[1:], strict=True):
+            yield slice(start, start + last - first), slice(first, last)
+
+    def gathered(self, values: Values) -> Values:
+        """The share's own values of the whole vector."""
+        own = np.empty(self.layout.dim, dtype=np.float32)
+        for whole, mine in self.spans():
+            own[mine] = values[whole]
+        return own
+
+    def scattered(self, part: Packet, values: Values) -> None:
+        """Writes the share's values into the whole vector."""
+        own = part.dense()
+        for whole, mine in self.spans():
+            values[whole] = own[mine]
+
+    def abroad(self, positions: Positions) -> Positions:
+        """Where positions of the share's own vector lie in the whole one."""
+        edges = tensor_edges(self.layout)
+        tensor = np.searchsorted(edges, positions, side="right") - 1
+        return positions + (self.starts - edges[:-1])[tensor]
+
+
+@lru_cache(maxsize=64)
+def _shares(routes: tuple[Route, ...], layout: Layout) -> tuple[Share, ...]:
+    """The share of each route, and what is left."""
+    spans, left, found = layout.spans(), layout.flat, []
+    for route in routes:
+        taken = tuple(spec for spec in left if route.takes(spec))
+        if not taken:
+            names = _listed(left) if left else "none: other routes have taken all"
+            raise ValueError(f"the route {route} takes no tensor; what is left for it: {names}")
+        left = tuple(spec for spec in left if not route.takes(spec))
+        found.append(taken)
+    return tuple(
+        Share(Layout(taken), np.array([spans[spec.name].start for spec in taken], dtype=np.int64))
+        for taken in (*found, left)
+    )
+
+
+def _joined(layout: Layout, shares: Sequence[Share], parts: Sequence[Packet]) -> Packet:
+    if all(part.positions is not None for part in parts):
+        abroad = [
+            share.abroad(part.positions)
+            for share, part in zip(shares, parts, strict=True)
+            if part.positions is not None
+        ]
+        positions = np.concatenate(abroad)
+        order = np.argsort(positions)
+        values = np.concatenate([part.numbers for part in parts])
+        return Packet(layout, values=values[order], positions=positions[order])
+    values = np.zeros(layout.dim, dtype=np.float32)
+    for share, part in zip(shares, parts, strict=True):
+        share.scattered(part, values)
+    return Packet(layout, values=values)
+
+
+def _items(state: State) -> Iterator[tuple[str, Tensor]]:
+    return iter(state.tensors.items())
+
+
+def _listed(specs: Sequence[TensorSpec]) -> str:
+    """The first names, and how many more there are."""
+    most = 5
+    more = f" and {len(specs) - most} more" if len(specs) > most else ""
+    return ", ".join(spec.name for spec in specs[:most]) + more
