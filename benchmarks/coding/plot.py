@@ -1,0 +1,52 @@
+"""Ratio against error: every codec on one payload, as a picture."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+from matplotlib import pyplot
+
+MARKERS = {"raw": ".", "zstd": "1", "pco": "s", "rice": "^", "huffman": "v", "context": "o"}
+LEAST_ERROR = 1e-6  # lossless stands at the edge
+
+
+def draw(rows: Iterable[Mapping[str, Any]], payload: str, path: Path) -> None:
+    """Writes an SVG; of each codec a line through its entropy coders, by their names' markers."""
+    mine = [row for row in rows if row.get("payload") == payload and "coder" in row]
+    names = list(dict.fromkeys(row["codec"] for row in mine))
+    figure, axes = pyplot.subplots(figsize=(9, 6))
+    colours = pyplot.get_cmap("tab20")
+    for index, name in enumerate(names):
+        shown = [row for row in mine if row["codec"] == name and row["coder"] in MARKERS]
+        heights = [max(row["nmse"], LEAST_ERROR) for row in shown]
+        colour = colours(index % 20)
+        axes.plot([row["ratio"] for row in shown], heights, color=colour, lw=0.8, alpha=0.6)
+        for row, height in zip(shown, heights, strict=True):
+            axes.plot(row["ratio"], height, MARKERS[row["coder"]], color=colour, ms=6)
+        last = max(shown, key=lambda row: row["ratio"])
+        axes.annotate(
+            name,
+            (last["ratio"], max(last["nmse"], LEAST_ERROR)),
+            xytext=(5, 3),
+            textcoords="offset points",
+            fontsize=8,
+            color=colour,
+        )
+    for coder, marker in MARKERS.items():
+        axes.plot([], [], marker, color="grey", label=coder)
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="float32 bytes / bytes of the frame",
+        ylabel="‖x − x̂‖² / ‖x‖²  (10⁻⁶: lossless)",
+        title=f"Codecs on {payload}",
+    )
+    axes.grid(True, which="major", alpha=0.3)
+    axes.legend(title="entropy coder", loc="lower right", fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with matplotlib.rc_context({"svg.hashsalt": "fedplat"}):
+        figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
+    pyplot.close(figure)
