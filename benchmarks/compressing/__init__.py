@@ -1,0 +1,1 @@
+"""The parts of `benchmarks.compression`: federations with codecs, TernGrad, curves and clocks."""
