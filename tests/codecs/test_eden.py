@@ -192,7 +192,10 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others():
 
 def test_the_bits_are_those_of_every_machine():
     symbols = sent(Eden(2), np.arange(64, dtype=np.float32) - 20, seed=5).letters
-    assert "".join(map(str, symbols)) == "0121101110230002111111233113022211313130231111030110320020031120"
+    assert (
+        "".join(map(str, symbols))
+        == "0121101110230002111111233113022211313130231111030110320020031120"
+    )
 
 
 def test_the_side_has_a_scale_for_each_block_and_a_seed():
