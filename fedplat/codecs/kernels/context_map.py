@@ -1,0 +1,191 @@
+"""A map of symbols over rows and columns, bit by bit, each with a chance from what is around it.
+
+Updates of layers are nearly outer products: where much has changed in a row or in a column, more
+will.  So whether a symbol is 0 is asked of seven chances: of what the column, the row and the
+neighbours have been so far.  A symbol that is not 0 follows with its tag (its sign, or whether it
+is more than 1 where there are no negative ones) and its size.
+"""
+
+from typing import no_type_check
+
+import numba
+import numpy as np
+
+from fedplat.codecs.kernels.context_coder import (
+    AT,
+    INPUTS,
+    LAST,
+    READING,
+    UNIT,
+    Model,
+    decide,
+    single,
+)
+from fedplat.codecs.kernels.context_tables import ONE, paces, squashed, stretched
+
+HITS, ABOVE, TAG, BALANCE, SIZE = range(5)  # of a column: how many, which, the last, …
+FIELDS = 5
+FLAGS, TAGS, SIZES, TREES, CHANCES = 0, 45056, 53248, 69632, 73728  # where chances lie
+FLAG_SETS, TAG_SETS, SIZE_SETS, SETS = 0, 256, 272, 304  # of weights
+FLAG_INPUTS, TAG_INPUTS, SIZE_INPUTS = 7, 4, 3
+DOUBT = 10  # observations that the map's density, which is known, is worth in each context
+
+_compiled = numba.njit(cache=True, nogil=True)
+_inlined = numba.njit(cache=True, nogil=True, inline="always")
+
+
+def fresh(hits: int, count: int) -> Model:
+    """The model that knows of a map only how many of its `count` symbols are not 0."""
+    prior = max(1, min(ONE - 1, ONE * hits // max(1, count)))
+    chances = np.full(CHANCES, (1 << 47) | 2, dtype=np.int64)
+    chances[FLAGS:TAGS] = prior << 32 | DOUBT
+    weights = np.zeros((SETS, INPUTS), dtype=np.int64)
+    weights[FLAG_SETS:TAG_SETS, :FLAG_INPUTS] = UNIT // FLAG_INPUTS
+    weights[TAG_SETS:SIZE_SETS, :TAG_INPUTS] = UNIT // TAG_INPUTS
+    weights[SIZE_SETS:, :SIZE_INPUTS] = UNIT // SIZE_INPUTS
+    places, inputs = np.zeros(INPUTS, dtype=np.int64), np.zeros(INPUTS, dtype=np.int64)
+    return places, inputs, chances, weights.reshape(-1), stretched(), squashed(), paces()
+
+
+@_inlined
+@no_type_check
+def level(count):
+    """A count, coarser as it grows: 0, 1, 2, 3, 4–5, 6–7, 8–11 … up to 15."""
+    if count < 4:
+        return count
+    octaves = np.int64(0)
+    while count > 3:
+        count >>= 1
+        octaves += 1
+    return min(2 + 2 * octaves + (count & 1), 15)
+
+
+@_inlined
+@no_type_check
+def _flag(bit, i, left, run, fast, slow, near, model, coder, room):
+    """Whether a symbol is not 0; `near` are five columns, its own in the middle."""
+    places, stretch = model[0], model[4]
+    rows = level(i)
+    hits, own = near[2, HITS], near[2, ABOVE]
+    beside = near[1, HITS] + near[3, HITS]
+    wide = level(beside + hits + near[0, HITS] + near[4, HITS])
+    above = (own & 3) | (near[1, ABOVE] & 1) << 2 | (near[3, ABOVE] & 1) << 3
+    fresh = min((stretch[fast >> 16] + 2900) // 180, 31)
+    steady = min((stretch[slow >> 16] + 2900) // 180, 31)
+    column, beside = level(hits) * 16 + rows, level(beside)
+    places[0] = FLAGS
+    places[1] = FLAGS + 256 + column * 4 + (own & 3)
+    places[2] = FLAGS + 2048 + steady * 256 + column
+    places[3] = FLAGS + 12288 + ((left & 15) * 16 + level(run)) * 16 + beside
+    places[4] = FLAGS + 20480 + (above * 16 + wide) * 16 + rows
+    places[5] = FLAGS + 28672 + (fresh * 16 + beside) * 16 + rows
+    places[6] = FLAGS + 40960 + steady * 32 + fresh
+    return decide(bit, FLAG_INPUTS, (FLAG_SETS + column) * INPUTS, model, coder, room)
+
+
+@_inlined
+@no_type_check
+def _tag(bit, last, lean, trend, near, model, coder, room):
+    """The sign; `last` is the row's last, `lean` and `trend` are means of the row's, 0 to 2¹⁶."""
+    places = model[0]
+    own, balance = near[2, TAG], max(-7, min(7, near[2, BALANCE])) + 7
+    places[0] = TAGS + ((own * 3 + last) * 3 + near[1, TAG]) * 3 + near[3, TAG]
+    places[1] = TAGS + 128 + (balance * 3 + last) * 32 + (lean >> 11)
+    places[2] = TAGS + 2048 + (lean >> 11) * 3 + own
+    places[3] = TAGS + 3072 + (trend >> 10) * 16 + balance
+    return decide(bit, TAG_INPUTS, (TAG_SETS + own * 3 + last) * INPUTS, model, coder, room)
+
+
+@_compiled
+@no_type_check
+def _size(size, most, row, last, column, model, coder, room):
+    """A size from 0 to `most`: its octave in unary, then its bits; all adaptive."""
+    places, octave = model[0], np.int64(0)
+    here, there, up = level(row >> 6), level(last), level(column >> 6)
+    while (2 << octave) - 1 <= most:
+        at = min(octave, 15) * 1024
+        places[0] = SIZES + at + up * 16 + there
+        places[1] = SIZES + at + 256 + here * 16 + up
+        places[2] = SIZES + at + 512 + level((row + column) >> 5) * 16 + there
+        more = np.int64(size >= (2 << octave) - 1)
+        base = (SIZE_SETS + min(octave, 31)) * INPUTS
+        if not decide(more, SIZE_INPUTS, base, model, coder, room):
+            break
+        octave += 1
+    found, node = (np.int64(1) << octave) - 1, np.int64(1)
+    offset = size - found
+    for k in range(octave - 1, -1, -1):
+        if found + (1 << k) > most:
+            continue
+        bit = single(offset >> k & 1, TREES + octave * 256 + node, model, coder, room)
+        found += bit << k
+        node = min(node << 1 | bit, 128 + k) if node < 64 else 128 + k
+    return found
+
+
+@_compiled
+@no_type_check
+def _row(i, symbols, columns, means, form, budget, model, coder, room):
+    """One row of symbols; `means` of earlier rows' hits go on, `budget` are the hits to come."""
+    signed, most = form[0], form[1:]
+    left, run, last, size_last = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    fast, slow, lean, trend, sizes = means[0], means[1], means[2], means[3], means[4]
+    for j in range(len(symbols)):
+        if not budget:
+            break
+        near = columns[j : j + 5]
+        bit = np.int64(symbols[j] != 0)
+        bit = _flag(bit, i, left, run, fast, slow, near, model, coder, room)
+        fast += ((bit << 32) - fast) >> 5
+        slow += ((bit << 32) - slow) >> 8
+        near[2, ABOVE] = near[2, ABOVE] << 1 | bit
+        left, run = left << 1 | bit, 0 if bit else run + 1
+        if not bit:
+            continue
+        budget -= 1
+        near[2, HITS] += 1
+        symbol = np.int64(symbols[j])
+        tag = np.int64(symbol < 0) if signed else np.int64(symbol > 1)
+        if most[0] < 0 or most[1] < 0:
+            tag = np.int64(most[0] < 0)
+        else:
+            tag = _tag(tag, last, lean, trend, near, model, coder, room)
+        size = abs(symbol) - 1 if signed else symbol - 1 - tag
+        size = _size(size, most[tag], sizes, size_last, near[2, SIZE], model, coder, room)
+        last, near[2, TAG] = 1 + tag, 1 + tag
+        near[2, BALANCE] += 1 - 2 * tag
+        lean += ((tag << 16) - lean) >> 3
+        trend += ((tag << 16) - trend) >> 6
+        sizes += ((size << 6) - sizes) >> 4
+        near[2, SIZE] += ((size << 6) - near[2, SIZE]) >> 1
+        size_last = size
+        if coder[READING]:
+            symbols[j] = (1 + size) * (1 - 2 * tag) if signed else 1 + size + tag
+    means[0], means[1], means[2], means[3], means[4] = fast, slow, lean, trend, sizes
+    return budget
+
+
+@_compiled
+@no_type_check
+def walk(symbols, shapes, form, budget, model, coder, room):
+    """Codes the symbols of all tensors, each a matrix, row by row; 0 where nothing was read.
+
+    `form`: whether symbols are signed, and the largest size behind either tag (-1: there is none).
+    `budget`: how many symbols are not 0.  Ends early when more is read than there is.
+    Shapes: `symbols` (count,) int16 or int32, `shapes` (tensors, 2), `form` (3,).
+    """
+    start = np.int64(0)
+    means = np.array([budget * (1 << 32) // max(1, len(symbols)), 0, 1 << 15, 1 << 15, 0])
+    means[1] = means[0]
+    for t in range(len(shapes)):
+        rows, width = shapes[t, 0], shapes[t, 1]
+        if not rows * width:
+            continue
+        columns = np.zeros((width + 4, FIELDS), dtype=np.int64)
+        for i in range(rows):
+            if not budget or (coder[READING] and coder[AT] > len(room) + LAST):
+                return budget
+            row = symbols[start : start + width]
+            budget = _row(i, row, columns, means, form, budget, model, coder, room)
+            start += width
+    return budget
