@@ -28,7 +28,7 @@ class MomentumCorrection:
     Guarantees: with m = 0, the sum of all decoded updates is the sum of all updates minus v.
     u, v and the count of rounds take effect with the update's acknowledgement.
     Raises: ValueError, if `inner` does not begin with `top_k` or a number has no meaning.
-    Source: Lin et al. 2018, "Deep Gradient Compression", Algorithm 4, §3.  arXiv:1712.01887.
+    Source: Lin et al. 2018, "Deep Gradient Compression", §3, vanilla momentum.  arXiv:1712.01887.
     Deviates: g is a round's update instead of a gradient, so m adds to the momentum of local
     training; the warm-up counts a client's rounds instead of epochs; `clip_norm` is this client's
     (the paper's is a common threshold over the square root of the number of clients); top-k is of

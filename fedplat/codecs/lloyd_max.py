@@ -1,6 +1,6 @@
 """The best 2^bits levels for normally distributed numbers (mean 0, variance 1).
 
-Source: Max 1960, "Quantizing for Minimum Distortion", equations (7) and (8): each level is the mean
+Source: Max 1960, "Quantizing for Minimum Distortion": each level is the mean
 of what is nearest to it.  A test asks every literal for that.
 """
 

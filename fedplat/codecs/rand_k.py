@@ -28,7 +28,7 @@ class RandK:
     Edge cases: what n/k takes beyond float32's largest number comes back as that number.
     Raises: ValueError, if `ratio` is not in (0, 1].
     Source: Konečný et al. 2016, "Federated Learning: Strategies for Improving Communication
-    Efficiency", §2 "random mask".  arXiv:1610.05492.  Deviates: the mask has exactly k positions.
+    Efficiency", §3 "Subsampling".  arXiv:1610.05492.  Deviates: of n values exactly k are drawn.
     """
 
     name: ClassVar[str] = "rand_k"

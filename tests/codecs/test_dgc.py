@@ -29,7 +29,7 @@ def run(stage, given):
 
 
 def plain_dgc(given, k, m):
-    """Lin et al. 2018, Algorithm 4, line by line, with loops over values."""
+    """Lin et al. 2018, §3, vanilla momentum, line by line, with loops over values."""
     u, v, sent = [0.0] * DIM, [0.0] * DIM, []
     for g in given:
         u = [m * a + float(b) for a, b in zip(u, g, strict=True)]

@@ -109,7 +109,7 @@ def test_flat_updates_come_back_as_they_are(x):
     np.testing.assert_allclose(decoded(Sign(), x, flat(len(x))), np.float32(x), rtol=1e-6)
 
 
-# Karimireddy et al. 2019, §3, Counterexample 3: f(x) = ε|x₁ + x₂| + |x₁ − x₂|.  Every sign of a
+# Karimireddy et al. 2019, §3, the non-smooth counterexample: f(x) = ε|x₁ + x₂| + |x₁ − x₂|.  Every sign of a
 # gradient is ±(1, −1), so by signs alone x₁ + x₂ stays what it is at the start.
 
 

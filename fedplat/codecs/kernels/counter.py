@@ -1,7 +1,7 @@
 """Random words from a key and a counter: integers alone, so equal on every machine.
 
 Word i of a key is SplitMix64's i-th output from that state.
-Source: Steele, Lea, Flood 2014, "Fast Splittable Pseudorandom Number Generators", Figure 17.
+Source: Steele, Lea, Flood 2014, "Fast Splittable Pseudorandom Number Generators".
 """
 
 from typing import no_type_check
