@@ -109,8 +109,8 @@ def test_flat_updates_come_back_as_they_are(x):
     np.testing.assert_allclose(decoded(Sign(), x, flat(len(x))), np.float32(x), rtol=1e-6)
 
 
-# Karimireddy et al. 2019, §3, the non-smooth counterexample: f(x) = ε|x₁ + x₂| + |x₁ − x₂|.  Every sign of a
-# gradient is ±(1, −1), so by signs alone x₁ + x₂ stays what it is at the start.
+# Karimireddy et al. 2019, §3, the counterexample that is not smooth: f(x) = ε|x₁ + x₂| + |x₁ − x₂|.
+# Every sign of a gradient is ±(1, −1), so by signs alone x₁ + x₂ stays what it is at the start.
 
 
 def minimise(stage, start, steps=1000, eps=0.5):
