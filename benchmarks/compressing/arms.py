@@ -7,7 +7,7 @@ from typing import Any
 Part = Mapping[str, Any]
 KEPT = (0.2, 0.05, 0.01)  # FedZip's shares
 TERNARY = (0.01, 0.0025, 0.001)  # STC's
-STEPS = (2, 4, 6, 8, 12, 16)  # ECSQ's, in units of the update's root mean square
+STEPS = (2, 4, 6, 8, 12)  # ECSQ's, in units of the update's root mean square
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def _targets(cnn: int, others: int, steps: int) -> tuple[tuple[Study, float], ..
     """
     honest = (FLOAT32, OURS, *PLAIN_BOTH)
     large = Federation(model="cnn", rounds=cnn, seed=0, samples=5_500, steps=steps)
-    with_fedzip = (*honest, INT8, fedzip(0.2, True), both_ways(ecsq(6), DOWN))
+    with_fedzip = (*honest, fedzip(0.2, True))
     return (
         (Study("cnn", large, with_fedzip, (0,)), 0.98),
         (Study("2nn", Federation(model="2nn", rounds=2 * others, seed=0), honest, (0,)), 0.94),
@@ -106,7 +106,7 @@ QUICK = Plan(
     curve=Study(
         "2nn iid",
         Federation(model="2nn", rounds=30, seed=0),
-        (FLOAT32, *map(ecsq, (4, 8, 16)), CORRECTED[0], PUBLISHED[0], stc(0.0025)),
+        (FLOAT32, *map(ecsq, (4, 8, 12)), CORRECTED[0], PUBLISHED[0], stc(0.0025)),
         (0,),
     ),
     lossless=Study("2nn lossless", Federation(model="2nn", rounds=3, seed=0), (LOSSLESS,), (0,)),

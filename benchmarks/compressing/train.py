@@ -21,6 +21,7 @@ from fedplat.protocols import Codec, Stamp
 from fedplat.types import values
 from fedplat_sim.run import Options, run
 
+COORDINATOR = ("aggregate", "commit")
 KEPT = ("round", "accuracy", "bytes_up", "bytes_down", "accepted")
 
 
@@ -40,8 +41,9 @@ class Rounds:
     """A subscriber that keeps each round's accuracy, bytes and seconds.
 
     `client_s` is what a client takes to train, to encode, and to decode what comes down; `server_s`
-    what the coordinator takes for all updates.  It decodes each twice: when it comes, which the
-    record counts as training, and when it is folded.  What was spent on watching counts nowhere.
+    what the coordinator takes for all updates.  It decodes each twice, when it comes (which the
+    record counts as training) and when it is folded (which is remembered here, and added).  What
+    was spent on watching counts nowhere.
     """
 
     def __init__(self, observed: Observed) -> None:
@@ -53,15 +55,15 @@ class Rounds:
         if record["event"] != "round":
             return
         watching_s = self.observed.watching_s - self._watching_s
-        intake_s = (self.observed.decode_s - self._decode_s) / 2
+        decode_s = self.observed.decode_s - self._decode_s
         self._watching_s, self._decode_s = self.observed.watching_s, self.observed.decode_s
         seconds = record["seconds"]
-        train_s = max(0.0, seconds["train"] - watching_s - intake_s)
+        train_s = max(0.0, seconds["train"] - watching_s - decode_s)
         self.rows.append(
             {
                 **{key: record[key] for key in KEPT},
                 "client_s": train_s / max(1, record["accepted"]),
-                "server_s": seconds.get("aggregate", 0.0) + seconds.get("commit", 0.0) + intake_s,
+                "server_s": 2 * decode_s + sum(seconds.get(name, 0.0) for name in COORDINATOR),
             }
         )
 
