@@ -295,6 +295,20 @@ class StampedCodec(Codec, Protocol):
 
 
 @runtime_checkable
+class SharingCodec(Codec, Protocol):
+    """A codec whose clients are told numbers that the coordinator makes of the round before.
+
+    They come down as entries of the codec's state; the largest that a client proposed is taken.
+    """
+
+    def shared(self, layout: Layout) -> Tensors:
+        """The first values, by their names in the state; none, if nothing is shared."""
+
+    def proposed(self, payload: bytes | memoryview, layout: Layout) -> Tensors:
+        """Raises: CorruptPayloadError."""
+
+
+@runtime_checkable
 class SparseCodec(Codec, Protocol):
     """A codec whose updates may be mostly zeros: what is folded is only what is there."""
 

@@ -10,7 +10,9 @@ from fedplat.codecs.packet import Form, Packet
 from fedplat.codecs.stage import Entropy, Stage, Traits
 from fedplat.errors import CorruptPayloadError
 from fedplat.params import Layout
-from fedplat.types import State
+from fedplat.types import State, Tensors
+
+SHARED = "shared"  # the memory that comes down from the coordinator
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Chain:
 
     def __post_init__(self) -> None:
         _ = self.form
+        if stage.sharing(self.stages) is None and _shared(self.init(Layout(()))):
+            raise ValueError('the stage with scale = "shared" must be the last of its chain')
 
     @property
     def form(self) -> Form:
@@ -50,13 +54,40 @@ class Chain:
         body = b"".join([varint.write(len(side)), side, self.entropy.write(packet, self.form)])
         return body, State({name: torch.from_numpy(value) for name, value in after.items()})
 
-    def unpack(self, payload: memoryview, layout: Layout) -> Packet:
-        size, rest = varint.read(payload, most=len(payload))
+    def shared(self, layout: Layout) -> Tensors:
+        """The first values of what the coordinator sends down for all clients: zeros."""
+        return _shared(self.init(layout))
+
+    def proposed(self, payload: memoryview, layout: Layout) -> Tensors:
+        """What a client would have them be.  Raises: CorruptPayloadError."""
+        found = stage.sharing(self.stages)
+        if found is None:
+            return {}
+        side, _ = _cut(payload)
         last = stage.layouts(self.stages, layout)[-1]
-        packet = self.entropy.read(rest[size:], last, self.form)
-        packet = stage.backward(self.stages, replace(packet, side=rest[:size]), layout)
+        numbers = found[1].proposed(Packet(last, side=side), last)
+        return {f"{found[0]}{SHARED}": torch.from_numpy(numbers)}
+
+    def unpack(self, payload: memoryview, layout: Layout) -> Packet:
+        side, coded = _cut(payload)
+        last = stage.layouts(self.stages, layout)[-1]
+        packet = self.entropy.read(coded, last, self.form)
+        packet = stage.backward(self.stages, replace(packet, side=side), layout)
         if len(packet.side):
             raise CorruptPayloadError(
                 reason=f"{len(packet.side)} bytes that no stage has asked for"
             )
         return packet
+
+
+def _cut(payload: memoryview) -> tuple[memoryview, memoryview]:
+    """The side, and what the entropy coder wrote."""
+    size, rest = varint.read(payload, most=len(payload))
+    if size > len(rest):
+        raise CorruptPayloadError(reason=f"a side of {size} bytes, got {len(rest)}")
+    return rest[:size], rest[size:]
+
+
+def _shared(state: State) -> Tensors:
+    named = state.tensors.items()
+    return {name: value for name, value in named if name.rpartition(".")[2] == SHARED}

@@ -8,6 +8,7 @@ import numpy as np
 from fedplat.codecs import stage
 from fedplat.codecs.packet import Form, Packet
 from fedplat.codecs.stage import Memory, Stage, Traits
+from fedplat.errors import DivergenceError
 from fedplat.params import Layout
 
 
@@ -18,9 +19,10 @@ class ErrorFeedback:
     Guarantees: the sum of all decoded updates is the sum of all updates minus the last residual.
     The residual takes effect with the update's acknowledgement; of an update that was not accepted
     nothing is remembered.
-    Raises: ValueError, if `inner` loses nothing, or corrects itself already.
+    Raises: ValueError, if `inner` loses nothing, or corrects itself already; DivergenceError, if
+    the sum is beyond float32.
     Source: Karimireddy et al. 2019, "Error Feedback Fixes SignSGD and other Gradient Compression
-    Schemes", Algorithm 1 (its step size is the training's here).  arXiv:1901.09847
+    Schemes", Algorithm 2 (its step size is the training's here).  arXiv:1901.09847
     """
 
     name: ClassVar[str] = "error_feedback"
@@ -48,7 +50,11 @@ class ErrorFeedback:
         return stage.layouts(self.inner, layout)[-1]
 
     def forward(self, packet: Packet, memory: Memory, seed: int) -> tuple[Packet, Memory]:
-        wanted = replace(packet, values=packet.numbers + memory["residual"])
+        with np.errstate(over="ignore"):
+            wanted = replace(packet, values=packet.numbers + memory["residual"])
+        if not np.isfinite(wanted.numbers).all():
+            what = "the sum of update and residual"
+            raise DivergenceError(round_id=0, client="", what=what, step=0)
         inside = {name: value for name, value in memory.items() if name != "residual"}
         coded, after = stage.forward(self.inner, wanted, inside, seed)
         got = stage.backward(self.inner, coded, packet.layout)

@@ -5,13 +5,14 @@ from functools import lru_cache
 
 import torch
 
-from fedplat.codecs import frame
+from fedplat.codecs import finite, frame
+from fedplat.codecs.chain import Chain
 from fedplat.codecs.packet import Packet
 from fedplat.codecs.stage import Body, Traits, spec
 from fedplat.errors import DivergenceError
 from fedplat.params import Layout, Vector, aligned
 from fedplat.protocols import Sparse, Stamp
-from fedplat.types import State
+from fedplat.types import State, Tensors
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,10 @@ class Framed:
     def encode(
         self, update: Vector, layout: Layout, state: State, stamp: Stamp
     ) -> tuple[bytes, State]:
-        if self.traits.lossy and not torch.isfinite(update).all():
+        values = update.detach().contiguous().numpy()
+        if self.traits.lossy and not finite.are_all(values):
             raise DivergenceError(round_id=stamp.round_id, client="", what="update", step=0)
-        packet = Packet(layout, values=update.detach().contiguous().numpy())
+        packet = Packet(layout, values=values)
         body, following = self.body.pack(packet, state, stamp.seed)
         return frame.write(_kind(self.spec, layout), stamp, body), following
 
@@ -59,6 +61,15 @@ class Framed:
     def stamp(self, payload: bytes | memoryview, layout: Layout) -> Stamp:
         """What the frame says that it is of."""
         return frame.read(payload, _kind(self.spec, layout))[0]
+
+    def shared(self, layout: Layout) -> Tensors:
+        return self.body.shared(layout) if isinstance(self.body, Chain) else {}
+
+    def proposed(self, payload: bytes | memoryview, layout: Layout) -> Tensors:
+        if not isinstance(self.body, Chain):
+            return {}
+        _, body = frame.read(payload, _kind(self.spec, layout))
+        return self.body.proposed(body, layout)
 
     def _unpacked(self, payload: bytes | memoryview, layout: Layout) -> Packet:
         _, body = frame.read(payload, _kind(self.spec, layout))

@@ -119,14 +119,22 @@ def topk(ratio: float = 0.01, error_feedback: bool = True, entropy: Part = "pco"
     return chained(_fed_back(error_feedback, _stage("top_k", ratio=ratio)), entropy)
 
 
-def dgc(ratio: float = 0.001, momentum: float = 0.9, entropy: Part = "pco") -> Chain:
+def dgc(
+    ratio: float = 0.001,
+    momentum: float = 0.9,
+    warmup_rounds: int = 4,
+    clip_norm: float | None = None,
+    entropy: Part = "pco",
+) -> Chain:
     """Deep gradient compression: top-k with momentum correction and masking.
 
+    The first `warmup_rounds` rounds send more: 25 %, 6.25 % … down to `ratio`.
     Source: Lin et al. 2018, "Deep Gradient Compression", §3.  arXiv:1712.01887.  Deviates: it is
     applied to a client's update instead of a gradient.
     """
     inner = (_stage("top_k", ratio=ratio),)
-    return chained([_stage("dgc", inner=inner, momentum=momentum)], entropy)
+    settings = {"momentum": momentum, "warmup_rounds": warmup_rounds, "clip_norm": clip_norm}
+    return chained([_stage("dgc", inner=inner, **settings)], entropy)
 
 
 def eden(bits: int = 1, biased: bool = False, entropy: Part = "raw") -> Chain:
@@ -157,11 +165,11 @@ def qsgd(levels: int = 16, bucket: int = 512, entropy: Part = "rice") -> Chain:
     return chained([_stage("qsgd", levels=levels, bucket=bucket)], entropy)
 
 
-def signsgd(error_feedback: bool = True, entropy: Part = "raw") -> Chain:
+def signsgd(error_feedback: bool = True, entropy: Part = "huffman") -> Chain:
     """The signs, times each tensor's mean magnitude; with error feedback unless told otherwise.
 
     Source: Karimireddy et al. 2019, "Error Feedback Fixes SignSGD and other Gradient Compression
-    Schemes", Algorithm 2.  arXiv:1901.09847
+    Schemes", Algorithm 1.  arXiv:1901.09847
     """
     return chained(_fed_back(error_feedback, _stage("sign", scale="mean", scope="tensor")), entropy)
 
@@ -170,7 +178,7 @@ def randk(ratio: float = 0.01, entropy: Part = "raw") -> Chain:
     """Values at random positions that follow from a seed, scaled up.  Unbiased; no positions sent.
 
     Source: Konečný et al. 2016, "Federated Learning: Strategies for Improving Communication
-    Efficiency", §3 (random mask).  arXiv:1610.05492
+    Efficiency", §3 (subsampling).  arXiv:1610.05492
     """
     return chained([_stage("rand_k", ratio=ratio)], entropy)
 

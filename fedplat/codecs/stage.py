@@ -87,6 +87,29 @@ class Reshaping(Protocol):
 
 
 @runtime_checkable
+class Sharing(Protocol):
+    """A stage whose clients agree on numbers, which the coordinator makes of the round before.
+
+    They are its memory's `shared`; what each client would have chosen itself is `proposed`, read
+    from what it has sent, and the largest of each number is sent down with the next model.
+    """
+
+    @property
+    def shares(self) -> bool: ...
+
+    def proposed(self, packet: Packet, layout: Layout) -> NDArray[np.float32]:
+        """Raises: CorruptPayloadError."""
+
+
+@runtime_checkable
+class Combining(Protocol):
+    """A stage that runs others."""
+
+    @property
+    def inner(self) -> tuple[Stage, ...]: ...
+
+
+@runtime_checkable
 class Tunable(Protocol):
     """A stage that rate control can turn: `factor` times coarser, so fewer bytes where it is > 1.
 
@@ -148,6 +171,20 @@ def layouts(stages: Sequence[Stage], layout: Layout) -> list[Layout]:
         layout = stage.reshaped(layout) if isinstance(stage, Reshaping) else layout
         found.append(layout)
     return found
+
+
+def sharing(stages: Sequence[Stage]) -> tuple[str, Sharing] | None:
+    """The stage whose clients share something, if there is one: the last, or the last inside it.
+
+    With the beginning of its memories' names.
+    """
+    if not stages:
+        return None
+    last, prefix = stages[-1], f"{len(stages) - 1}."
+    if isinstance(last, Sharing) and last.shares:
+        return prefix, last
+    found = sharing(last.inner) if isinstance(last, Combining) else None
+    return None if found is None else (prefix + found[0], found[1])
 
 
 def memories(stages: Sequence[Stage], layout: Layout) -> dict[str, NDArray[Any]]:

@@ -31,7 +31,8 @@ class Ternary:
     Deep Learning", sections 3.1 (eq. 1–3, scaler sharing) and 3.3 (layer-wise, clipping).
     arXiv:1705.07878  Deviates: σ is about 0, not about the tensor's mean, so that a constant
     tensor is not wiped out (the authors leave small tensors in float32).  The shared scale is
-    of the round before, so a round has one exchange, not two; what exceeds it is cut to it.
+    the largest of the round before, so a round has one exchange, not two: what exceeds it is cut to
+    it, and each client's own scale travels beside it.
     """
 
     name: ClassVar[str] = "ternary"
@@ -44,11 +45,14 @@ class Ternary:
         check.one_of(("own", "shared"), scale=self.scale)
 
     @property
+    def shares(self) -> bool:
+        """Whether the scale is all clients' own."""
+        return self.scale == "shared"
+
+    @property
     def traits(self) -> Traits:
-        exact = math.isinf(self.clip) and self.scale == "own"
-        return Traits(
-            lossy=True, unbiased=exact, linear=False, seeded=True, stateful=self.scale == "shared"
-        )
+        exact = math.isinf(self.clip) and not self.shares
+        return Traits(lossy=True, unbiased=exact, linear=False, seeded=True)
 
     def form(self, before: Form) -> Form:
         ranges.takes_values(self.name, "tensor", before)
@@ -62,12 +66,20 @@ class Ternary:
     def forward(self, packet: Packet, memory: Memory, seed: int) -> tuple[Packet, Memory]:
         values, edges = packet.numbers, packet.edges()
         sizes = ranges.sizes(packet.layout, "tensor", 1)
-        scales = clipped_peaks(values, edges, sizes, self.clip)
-        if "shared" in memory:
-            scales = np.where(memory["shared"] > 0, memory["shared"], scales)
-        return packet.quantised(quantise.ternary(values, edges, scales, seed), scales), dict(memory)
+        own = clipped_peaks(values, edges, sizes, self.clip)
+        if not self.shares:
+            return packet.quantised(quantise.ternary(values, edges, own, seed), own), {}
+        scales = np.where(memory["shared"] > 0, memory["shared"], own)
+        symbols = quantise.ternary(values, edges, scales, seed)
+        return packet.quantised(symbols, scales, own), {}
+
+    def proposed(self, packet: Packet, layout: Layout) -> Values:
+        """The scales that this client would have used of its own."""
+        return ranges.popped_scales(packet, len(layout.flat))[0]
 
     def backward(self, packet: Packet, layout: Layout) -> Packet:
+        if self.shares:
+            _, packet = ranges.popped_scales(packet, len(layout.flat))
         scales, packet = ranges.popped_scales(packet, len(layout.flat))
         none: Values = np.zeros(len(scales), dtype=np.float32)
         edges = ranges.edges(packet, "tensor", 1)

@@ -4,8 +4,8 @@ Both sides know the model's layout, the algorithm and the codec from the scenari
 no shape travels, and a stranger's bytes have no say in how much memory is taken.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -28,6 +28,7 @@ from fedplat.protocols import (
     Codec,
     ColumnCodec,
     ServerState,
+    SharingCodec,
     Sparse,
     SparseCodec,
     StampedCodec,
@@ -36,6 +37,7 @@ from fedplat.types import State, Tensors, TensorSpec
 
 FLOAT32_BYTES = 4
 HEADER_ROOM_BYTES = 1 << 20
+OF_CODEC = "codec/"  # begins the names of what is a codec's, among an algorithm's tensors
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +76,22 @@ class Cargo:
     @cached_property
     def first(self) -> ServerState:
         """The state that the federation starts from."""
-        return self.algorithm.init(self.initial.select(self.shared))
+        first = self.algorithm.init(self.initial.select(self.shared))
+        return replace(first, down={**first.down, **self.told([])})
+
+    def told(self, payloads: Iterable[bytes | memoryview]) -> Tensors:
+        """What the codec has the clients told after these updates: of each number the largest.
+
+        Zeros where there are no updates; nothing, where the codec's clients share nothing.
+        Raises: CorruptPayloadError.
+        """
+        if not isinstance(self.codec, SharingCodec):
+            return {}
+        largest = dict(self.codec.shared(self.shared))
+        for payload in payloads if largest else ():
+            for name, numbers in self.codec.proposed(self.frame(payload), self.shared).items():
+                largest[name] = torch.maximum(largest[name], numbers)
+        return {OF_CODEC + name: numbers for name, numbers in largest.items()}
 
     @cached_property
     def _broadcast_specs(self) -> tuple[TensorSpec, ...]:

@@ -9,7 +9,7 @@ from fedplat import rng
 from fedplat.algorithms.program import run_program
 from fedplat.engine.events import WorkFailed
 from fedplat.engine.messages import DeclineReason
-from fedplat.engine.payload import Cargo
+from fedplat.engine.payload import OF_CODEC, Cargo
 from fedplat.errors import DivergenceError, TrainingError
 from fedplat.learning.torch_learner import num_chunks
 from fedplat.params import Params, decode_state, digest_of, encode_state
@@ -37,7 +37,7 @@ from fedplat.types import (
 )
 
 SURVEYED: tuple[Split, ...] = ("validation", "test")
-OF_CODEC = "codec/"  # begins the names of what a client's codec remembers, in its state
+BROADCASTS_TOLD = 64  # whose numbers for the codec are remembered, for clients that are late
 
 
 # No slots where tasks and outcomes travel between processes: with them a dataclass is pickled in
@@ -107,6 +107,7 @@ class ClientWork:
     central: Dataset | None = None
     surveyed: tuple[Split, ...] = SURVEYED
     _decoded: dict[Digest, tuple[Params, Tensors]] = field(default_factory=dict, repr=False)
+    _told: dict[Digest, Tensors] = field(default_factory=dict, repr=False)
 
     @cached_property
     def _personalized(self) -> Personalized | None:
@@ -139,6 +140,9 @@ class ClientWork:
         if digest not in self._decoded:
             self._decoded.clear()
             self._decoded[digest] = self.cargo.decode_broadcast(payload)
+            self._told[digest] = of_codec(self._decoded[digest][1])
+            if len(self._told) > BROADCASTS_TOLD:
+                del self._told[next(iter(self._told))]
         params, down = self._decoded[digest]
         return Broadcast(round_id, params, down, self.cargo.initial, self.settings)
 
@@ -147,8 +151,8 @@ class ClientWork:
         layout, codec = self.cargo.shared, self.cargo.codec
         known = decode_state(task.state).tensors if task.state else {}
         mine = {name: value for name, value in known.items() if not name.startswith(OF_CODEC)}
-        coded = {n.removeprefix(OF_CODEC): v for n, v in known.items() if n.startswith(OF_CODEC)}
-        return State(mine), State(coded) if coded else codec.init(layout)
+        coded = of_codec(known) or codec.init(layout).tensors
+        return State(mine), State({**coded, **self._told.get(task.broadcast, {})})
 
     def stream(self, task: ClientTask) -> int:
         """The seed of a client's random streams in a round."""
@@ -234,6 +238,11 @@ class ClientWork:
 def base_version(broadcast: Digest) -> int:
     """What an update to this broadcast says that it is relative to: its digest's first 8 bytes."""
     return int(broadcast[:16], 16)
+
+
+def of_codec(tensors: Tensors) -> Tensors:
+    """The codec's among named tensors, by the names that it knows them by."""
+    return {n.removeprefix(OF_CODEC): t for n, t in tensors.items() if n.startswith(OF_CODEC)}
 
 
 def failed(error: DivergenceError | TrainingError, task: Task) -> Failed:

@@ -1,7 +1,7 @@
 """The coordinator's own work, off its loop: the first model, and each round's aggregate."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -96,6 +96,8 @@ class ServerWork:
         before = self.state(command.broadcast, command.kept)
         mine = ServerState(before.params, before.down, without(before.kept))
         following = self.cargo.algorithm.server(mine, mean)
+        told = self.cargo.told(self.blobs.get(digest) for digest in digests)
+        following = replace(following, down={**following.down, **told})
         if self._downlink is not None:
             following = self._downlink.published(
                 before, following, command.broadcast, self._stamp(command)

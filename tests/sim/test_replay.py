@@ -52,9 +52,19 @@ def by_round(answer):
     return {one["round"]: one for one in answer.records if one["event"] == "replayed"}
 
 
-@pytest.mark.parametrize("algorithm", ["fedavg", "scaffold", "fedavgm"])
-def test_every_round_of_a_run_that_kept_its_updates_is_equal(fedplat, tmp_path, algorithm):
-    folder = begun(tmp_path / "run", algorithm=algorithm, **{"clients.dropout": 0.3})
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"algorithm": "fedavg"},
+        {"algorithm": "scaffold"},
+        {"algorithm": "fedavgm"},
+        {"codec": "ecsq", "downlink": "topk"},
+        {"codec": {"name": "terngrad", "scale": "shared"}},
+    ],
+    ids=str,
+)
+def test_every_round_of_a_run_that_kept_its_updates_is_equal(fedplat, tmp_path, part):
+    folder = begun(tmp_path / "run", **part, **{"clients.dropout": 0.3})
     answer = fedplat("replay", folder, "--json")
     assert answer.code == 0, answer
     assert [one["verdict"] for one in by_round(answer).values()] == ["equal"] * 4

@@ -41,10 +41,18 @@ def last_word(log):
     return [event for entry in log.read() if not isinstance(event := decode(entry), Started)][-1]
 
 
-@pytest.mark.parametrize("name", ["fedavg", "scaffold"])
+REMEMBERING = [  # what clients, or the coordinator, remember from round to round
+    {"algorithm": "fedavg"},
+    {"algorithm": "scaffold"},
+    {"codec": "stc", "downlink": "topk"},
+    {"codec": {"name": "terngrad", "scale": "shared"}},
+]
+
+
+@pytest.mark.parametrize("part", REMEMBERING, ids=str)
 @pytest.mark.parametrize("after", [False, True], ids=["before-write", "after-write"])
-def test_dying_at_any_append_and_going_on_gives_the_calm_runs_model(name, after):
-    scenario = small(algorithm=name, rounds=2)
+def test_dying_at_any_append_and_going_on_gives_the_calm_runs_model(part, after):
+    scenario = small(rounds=2, **part)
     calm_stores = Stores(MemoryEvents(), MemoryBlobs(), MemoryStates())
     calm = run_on(calm_stores, scenario, SEQUENTIAL)
     deaths = 0
