@@ -13,11 +13,14 @@ import time
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+
+import torch
 
 from fedplat.errors import DivergenceError, TrainingError
+from fedplat.params import Layout
 from fedplat.runtime.client_work import Done, Failed, Outcome
-from fedplat.types import Digest, Mean, Metrics
+from fedplat.types import Digest, Mean, Metrics, Role, TensorSpec
 from fedplat_client.tasks import STATE, STEPS_EVERY_S, UPDATE
 
 Answer = Mapping[str, Any]
@@ -44,6 +47,23 @@ def tensors(answer: Answer) -> list[str]:
     if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
         raise garbled("start", "no tensors")
     return found
+
+
+def moved(answer: Answer) -> Layout | None:
+    """The tensors that the downlink's steps move, as the process says when it is ready."""
+    if "moved" not in answer:
+        return None
+    try:
+        return Layout.of(_spec(*one) for one in answer["moved"])
+    except (ValueError, TypeError) as error:
+        raise garbled("start", f"no tensors that move: {error}"[:200]) from error
+
+
+def _spec(name: str, role: Role, shape: list[int]) -> TensorSpec:
+    sizes = all(type(size) is int and 0 <= size <= MAX_COUNT for size in shape)
+    if not (isinstance(name, str) and role in get_args(Role) and sizes):
+        raise ValueError("one has no name, role and shape")
+    return TensorSpec(name, torch.float32, tuple(shape), role=role)
 
 
 class Pace:

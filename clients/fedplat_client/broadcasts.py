@@ -1,15 +1,22 @@
 """The broadcast that a client works on, and the one before until the next is here whole."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+from fedplat import codecs
 from fedplat.errors import StorageError
+from fedplat.params import Layout
+from fedplat.runtime.downlink import Downlink
 from fedplat.runtime.ports import StateStore
 from fedplat.storage.files import FileBlobs
 from fedplat.storage.incoming import Incoming
 from fedplat.transports.grpc.blob_client import BlobClient, Held
 from fedplat.types import Digest
+from fedplat_client import answers
 
 MAX_BROADCAST_BYTES = 1 << 40
 LAST = "broadcast"  # the key under which the last one is remembered
@@ -20,11 +27,31 @@ Move = Callable[[BlobClient], int]
 class Broadcasts:
     """Fetches broadcasts into `blobs`; what is equal in the last one does not travel again.
 
+    Once begun with the scenario's downlink codec, steps from the last one travel instead.
     `states` remembers which was the last, beyond the process.
     """
 
     def __init__(self, blobs: FileBlobs, incoming: Incoming, states: StateStore) -> None:
         self._blobs, self._incoming, self._states = blobs, incoming, states
+        self._downlink: Downlink | None = None
+
+    async def begin(
+        self, part: Mapping[str, Any] | None, moved: Layout | None, first: Path
+    ) -> None:
+        """From now on steps are taken, encoded by the codec `part`; the first ones from `first`.
+
+        Both are of a process that runs the user's code: where steps lead is looked at, so that what
+        is wrong costs a whole broadcast and no more.
+        Raises: ConfigError, if this version can not decode them.
+        """
+        if part is None or moved is None:
+            return
+        self._downlink = Downlink(codecs.build(part), moved)
+        if self._last() is None:
+            with suppress(ValueError, StorageError):
+                payload = await asyncio.to_thread(answers.content, first)
+                digest = await asyncio.to_thread(self._blobs.put, payload)
+                self._states.put({LAST: digest.encode()})
 
     async def fetched(
         self,
@@ -49,6 +76,7 @@ class Broadcasts:
     def _last(self) -> Held | None:
         digest = Digest((self._states.get(LAST) or b"").decode())
         try:
-            return Held(digest, self._blobs.get(digest)) if digest else None
+            walk = None if self._downlink is None else self._downlink.walked
+            return Held(digest, self._blobs.get(digest), walk) if digest else None
         except StorageError:
             return None  # it is not here any more, or was damaged

@@ -122,7 +122,7 @@ class _Daemon:
         limits = Limits(deployment.memory_mb, deployment.training_timeout_s, deployment.sandbox)
         self.trainer = Trainer(deployment.folder / "training", limits)
         self.loading: asyncio.Task[None] | None = None
-        self.code_first = self.may_decline = False
+        self.first_load = self.may_decline = False
         self.refusal: ConfigError | None = None
         self.away_since_s: float | None = 0.0  # None: connected
         self.working: asyncio.Task[None] | None = None
@@ -195,7 +195,7 @@ class _Daemon:
         scenario = scenarios.loads(toml, "the scenario")
         self.may_decline = scenario.on_divergence == "drop_client"
         own = terms.accepted(scenario, self.deployment, self.name)
-        self.code_first = scenario.app_digest is not None
+        self.first_load = scenario.app_digest is not None or scenario.downlink is not None
         self.ledger.after("federation", name=scenario.name, scenario=scenario.digest())
         self.loading = self._begin(self._load(scenario, own))
 
@@ -217,6 +217,7 @@ class _Daemon:
             parts = self.deployment, self.mover, self.blobs, self.incoming
             tensors = await self.trainer.load(await terms.with_code(scenario, *parts), own)
             self.ledger.after("tensors", tensors=tensors)
+            await self.broadcasts.begin(scenario.downlink, *self.trainer.begun)
             self.tell({"event": "sandbox", **_in_words(self.trainer.sandbox)})
         except TrainingError as error:  # the next task starts it again, and declines if it must
             self.tell({"event": "failed", "why": str(error)})
@@ -292,8 +293,8 @@ class _Daemon:
             self._give_up(offer, self.refusal)
             return
         self.say(Accept(offer.round_id, offer.task))
-        if self.code_first and self.loading is not None:
-            await asyncio.wait({self.loading})  # one blob at a time comes in
+        if self.first_load and self.loading is not None:
+            await asyncio.wait({self.loading})  # code comes first, and the first model
         try:
             path = await self._fetched(offer.broadcast)
         except FedplatError as error:

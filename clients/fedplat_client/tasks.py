@@ -16,9 +16,10 @@ from fedplat.errors import FedplatError
 from fedplat.learning import numerics
 from fedplat.learning.torch_learner import TorchLearner
 from fedplat.runtime.client_work import ClientTask, ClientWork, Done, Outcome
+from fedplat.runtime.downlink import Downlink
 from fedplat.types import ClientId, Digest, Metrics
 
-UPDATE, STATE = "update.bin", "state.bin"
+UPDATE, STATE, FIRST = "update.bin", "state.bin", "first.bin"
 STEPS_EVERY_S = 2.0  # at most, how often a training says how many steps it has made
 
 
@@ -33,7 +34,7 @@ def answer(lines: TextIO, folder: Path, sandbox: Mapping[str, Any]) -> None:
     except FedplatError as error:
         _say(lines, _told(error))
         return
-    _say(lines, {"ready": True, "tensors": _tensors(work)})
+    _say(lines, {"ready": True, "tensors": _tensors(work), **_downlink(work, folder)})
     while line := lines.readline():
         if isinstance(work.learner, TorchLearner):  # users' code does not count its steps
             work.learner.stepped = Steps(lambda step: _say(lines, {"step": step}))
@@ -73,6 +74,15 @@ def _tensors(work: ClientWork) -> list[str]:
     shapes = [(spec.name, "×".join(map(str, spec.shape)) or "1") for spec in cargo.shared.specs]
     extras = sorted(cargo.algorithm.extra_kinds.items())
     return [f"{name} {shape}" for name, shape in (*shapes, *extras)]
+
+
+def _downlink(work: ClientWork, folder: Path) -> Mapping[str, Any]:
+    """What a parent needs that takes steps: the tensors that they move, and the first model."""
+    downlink = Downlink.of(work.cargo)
+    if downlink is None:
+        return {}
+    (folder / FIRST).write_bytes(work.cargo.encode_broadcast(work.cargo.first))
+    return {"moved": [[one.name, one.role, list(one.shape)] for one in downlink.layout.specs]}
 
 
 def _answer(work: ClientWork, order: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:

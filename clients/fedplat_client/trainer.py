@@ -18,10 +18,11 @@ from typing import Any, Literal
 from fedplat.config.build import Own
 from fedplat.config.scenario import Scenario
 from fedplat.errors import ConfigError, TrainingError
+from fedplat.params import Layout
 from fedplat.runtime.client_work import ClientTask, Failed, Outcome
 from fedplat_client import answers
 from fedplat_client.answers import Answer
-from fedplat_client.tasks import STATE
+from fedplat_client.tasks import FIRST, STATE
 
 MAX_LINE_BYTES = 16 << 20
 START_S = 600.0  # how long data and model may take to load
@@ -59,6 +60,7 @@ class Trainer:
         self._process: subprocess.Popen[bytes] | None = None
         self._ready = False
         self._tensors: list[str] = []
+        self._moved: Layout | None = None
         self.sandbox: Mapping[str, Any] = {}
         self._starting = asyncio.Lock()
         shutil.rmtree(folder, ignore_errors=True)
@@ -68,6 +70,14 @@ class Trainer:
     @property
     def process_id(self) -> int | None:
         return None if self._process is None else self._process.pid
+
+    @property
+    def begun(self) -> tuple[Layout | None, Path]:
+        """The tensors that the downlink's steps move, if there are any, and the first model's file.
+
+        Both as the process says.
+        """
+        return self._moved, self._room / FIRST
 
     @property
     def ready(self) -> bool:
@@ -117,7 +127,7 @@ class Trainer:
                 raise self._death("start")
             if "error" in answer:
                 raise ConfigError(where="the scenario", reason=str(answer.get("text")))
-            self._tensors = answers.tensors(answer)
+            self._tensors, self._moved = answers.tensors(answer), answers.moved(answer)
             self._ready = True
 
     async def ready_again(self) -> None:

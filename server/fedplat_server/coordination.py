@@ -116,8 +116,9 @@ class Coordination:
         self.transport, self.stopwatch = Traffic(), Stopwatch()
         self.changes = Changes(parts.work.cargo.broadcast_sizes)
         self.server = ServerWork(
-            parts.work.cargo, parts.rule, blobs, parts.scenario.clients.count, self.changes
-        )
+            parts.work.cargo, parts.rule, blobs, parts.scenario.clients.count, self.changes,
+            parts.scenario.seed,
+        )  # fmt: skip
         self.speak: Speaker = lambda client, frame: None
         self.met: Callable[[ClientId, Fingerprint], None] = lambda client, fingerprint: None
         self.guests: set[ClientId] = set()  # whoever had a session

@@ -184,7 +184,8 @@ class _Daemon:
             plain=plain,
             upload_limit_bytes=self.parts.work.cargo.update_limit_bytes,
             idle_timeout_s=self.deployment.idle_timeout_s,
-            between=work.changes.between, sent=work.transport.sent,
+            between=work.changes.between, travelling=work.server.travelling,
+            sent=work.transport.sent,
             holding=self.blobs.in_use.holding,
         )  # fmt: skip
         threads = self.deployment.transfers + WAITING_TRANSFERS + SPARE_THREADS
@@ -266,6 +267,7 @@ class _Daemon:
             self.was_over = work.coordinator.phase == "finished"
             self.clock.set(work.coordinator.now_s)
             past = [decode(entry) for entry in self.store.read()]
+            work.server.go_on(past)
             work.count_again(past, self.records.catch_up(past, self.recorder))
             changed = folders.changed(self.folder, numerics.environment())
             self.records.start(EXECUTOR["executor"], changed)

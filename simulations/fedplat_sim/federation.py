@@ -40,6 +40,7 @@ from fedplat.telemetry.stopwatch import Stopwatch
 from fedplat.transports.inprocess import InProcess
 from fedplat.types import merge
 from fedplat_sim.clients import Clients
+from fedplat_sim.downloads import Downloads
 from fedplat_sim.schedule import Schedule
 
 FLUSH_AFTER_S = 1.0  # real seconds that finished work may wait for others to be logged with it
@@ -76,6 +77,7 @@ class Federation:
 
     def __post_init__(self) -> None:
         self.spool = Spool(self.stores.blobs)
+        self.downloads = Downloads(self.server, self.stores.blobs)
         self.clients = Clients(
             self.executor, ClientStates(self.stores.states), self.schedule, self._answered
         )
@@ -148,7 +150,7 @@ class Federation:
     def _send(self, command: Send) -> None:
         message = self.transport.to_client(command.message)  # type: ignore[arg-type]
         if isinstance(message, Offer) and not message.dropout:
-            self.transport.download(len(self.stores.blobs.get(message.broadcast)))
+            self.transport.download(self.downloads.fetched(message.client, message.broadcast))
         due_s = self.schedule.now() + command.after_s
         self.schedule.at(due_s, lambda: self.clients.deliver(message))  # type: ignore[arg-type]
 

@@ -21,6 +21,7 @@ from fedplat.errors import ConfigError, InterruptedRunError
 from fedplat.learning import numerics
 from fedplat.params import Params
 from fedplat.parts import unknown
+from fedplat.runtime.changes import Changes
 from fedplat.runtime.client_work import Done
 from fedplat.runtime.executors import BY_NAME as EXECUTORS
 from fedplat.runtime.executors import NUMERICS
@@ -147,8 +148,14 @@ class _Run:
         self.records = RunRecords(parts)
         self.recorder = Recorder(self.records.tell, parts.plan.rounds, parts.plan.evaluates)
         observers = [self.recorder.on, *self._events_file()]
+        cargo = parts.work.cargo
         server = ServerWork(
-            parts.work.cargo, parts.rule, stores.blobs, parts.scenario.clients.count
+            cargo,
+            parts.rule,
+            stores.blobs,
+            parts.scenario.clients.count,
+            None if cargo.downlink is None else Changes(cargo.broadcast_sizes),
+            parts.scenario.seed,
         )
         self.federation = Federation(
             Coordinator(parts.plan),
@@ -249,10 +256,11 @@ class _Run:
 
     def _count_again(self, events: Sequence[CoordinatorEvent], told: int) -> None:
         """Counts the blobs that the earlier process moved in the round that was interrupted."""
+        self.federation.server.go_on(events)
+        self.federation.transport.download(self.federation.downloads.catch_up(events, told))
         for event in events:
             if isinstance(event, UpdateReceived) and event.round_id > told:
                 self.federation.transport.bytes_up += event.size_bytes
-                self.federation.transport.download(self.parts.work.cargo.broadcast_bytes)
 
     def _events_file(self) -> list[Any]:
         if self.folder is None:
