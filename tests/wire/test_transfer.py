@@ -9,8 +9,10 @@ from fedplat.wire.transfer import (
     MAX_SPANS,
     Download,
     DownloadDelta,
+    DownloadSteps,
     Go,
     Queued,
+    Steps,
     Stored,
     Upload,
     decode_reply,
@@ -27,9 +29,10 @@ REQUESTS = (
     st.builds(Upload, DIGESTS, SIZES)
     | st.builds(Download, DIGESTS, SIZES)
     | st.builds(DownloadDelta, DIGESTS, DIGESTS, SIZES)
+    | st.builds(DownloadSteps, DIGESTS, DIGESTS, SIZES)
 )
 NUMBERS = st.integers(0, 2**64 - 1)
-REPLIES = st.builds(Queued, NUMBERS) | st.builds(Go, NUMBERS) | st.builds(Stored, NUMBERS)
+REPLIES = st.one_of([st.builds(kind, NUMBERS) for kind in (Queued, Go, Stored, Steps)])
 ONE = encode_request(Upload(Digest("ab" * 32), 1))
 
 
@@ -43,10 +46,11 @@ def test_a_reply_comes_back_as_it_was(reply):
     assert decode_reply(encode_reply(reply)) == reply
 
 
+OVER_ONE = st.binary(min_size=72, max_size=72)
 OPENINGS = st.binary(max_size=100) | st.binary(min_size=41, max_size=41)
 
 
-@given(OPENINGS | st.binary(min_size=72, max_size=72).map(lambda rest: b"K" + rest))
+@given(OPENINGS | st.builds(bytes.__add__, st.sampled_from([b"K", b"S"]), OVER_ONE))
 def test_any_bytes_are_a_request_that_encodes_to_them_or_one_error(frame):
     try:
         request = decode_request(frame)
