@@ -26,8 +26,9 @@ class Ecsq:
     others as |m|·Δ plus the mean of what that loses: three numbers a range travel on the side.
 
     Guarantees: values within ±dead_zone·Δ come back as 0; the squared error is no larger than
-    without the two means (float32's rounding aside).  No value is clamped: where the largest would
-    need a symbol beyond ±32767, Δ is larger, and travels as it is.
+    without the two means (float32's rounding aside).  With step·dead_zone ≤ 1 some value always
+    survives; above, an update of equal magnitudes is lost, also to error feedback.  No value is
+    clamped: where the largest would need a symbol beyond ±32767, Δ is larger, and travels so.
     Raises: ValueError, if `step` is not > 0, `dead_zone` not in [1/2, 1], `block` not ≥ 1.
     Source: Sullivan 1996, "Efficient Scalar Quantization of Exponential and Laplacian Random
     Variables", IEEE Trans. Inf. Theory 42(5), section IV (uniform thresholds with a dead zone).
