@@ -4,10 +4,12 @@ import pytest
 from small import Told, small
 from test_resume import SEQUENTIAL, DyingLog
 
+from fedplat.config.build import build
 from fedplat.engine.events import Initialised, RoundCommitted
 from fedplat.engine.journal import decode
 from fedplat.errors import CorruptPayloadError, StorageError
 from fedplat.runtime import downlink
+from fedplat.runtime.replay import Replay
 from fedplat.storage.memory import MemoryBlobs, MemoryEvents, MemoryStates
 from fedplat_sim.run import Options, Stores, run_on
 
@@ -105,3 +107,19 @@ def test_processes_and_one_process_give_the_same_bits(calm):
     pool = run_on(stores, scenario(), Options(executor="process_pool", processes=2), [told])
     assert pool.digest == calm[0].digest
     assert down(told) == down(calm[1])
+
+
+@pytest.mark.parametrize("part", [TOPK, {"name": "randk", "ratio": 0.1, "entropy": "raw"}])
+def test_a_replay_makes_the_same_steps_again(part):
+    scenario_of = scenario(downlink=part, rounds=3)
+    stores = Stores(MemoryEvents(), MemoryBlobs(), MemoryStates())
+    run_on(stores, scenario_of, Options(executor="sequential", keep_updates=True))
+    seed, parts = scenario_of.seed, build(scenario_of)
+    assert verdicts(parts, stores, seed) == ["equal"] * 4
+    if part["name"] == "randk":  # drawn from the scenario's seed
+        assert verdicts(parts, stores, seed + 1) == ["equal", *["different"] * 3]
+
+
+def verdicts(parts, stores, seed):
+    again = Replay(parts.plan, parts.work.cargo, parts.rule, stores.blobs, 6, seed)
+    return [one.verdict for one in again.rounds(stores.log.read())]
