@@ -52,33 +52,31 @@ class Workers:
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole benchmark.  `targets` are the studies of the honest measure, with their accuracies.
+    """A whole benchmark.
 
-    After `patience_s` seconds no cell is begun.
+    `targets` are the studies of the honest measure, with their accuracies; `beside` are arms that
+    no figure needs, of the curve's federation.  After `patience_s` seconds no cell is begun.
     """
 
     curve: Study
-    lossless: Study
+    targets: Sequence[tuple[Study, float]]
     skewed: Study
     partial: Study
-    targets: Sequence[tuple[Study, float]]
     workers: Workers
+    beside: Study
     patience_s: float
 
     @property
     def studies(self) -> tuple[Study, ...]:
-        return (
-            self.curve,
-            *(study for study, _ in self.targets),
-            self.skewed,
-            self.partial,
-            self.lossless,
-        )
+        honest = (study for study, _ in self.targets)
+        return (self.curve, self.beside, *honest, self.skewed, self.partial)
 
     def cells(self) -> list[Cell]:
-        """All cells, those first without which a figure is missing."""
-        studies = [cell for study in self.studies for cell in study.cells()]
-        return [*studies, *self.workers.cells()]
+        """All cells, those last that no figure needs; what two studies share is there once."""
+        honest = [cell for study, _ in self.targets for cell in study.cells()]
+        others = [*self.skewed.cells(), *self.partial.cells(), *self.workers.cells()]
+        ordered = [*self.curve.cells(), *honest, *others, *self.beside.cells()]
+        return list({cell.name: cell for cell in ordered}.values())
 
 
 def slug(name: str) -> str:

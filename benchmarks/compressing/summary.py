@@ -23,11 +23,10 @@ class Compared:
 
     def seeds(self, arm: Arm) -> list[int]:
         """Those of which this arm and float32 were measured."""
-        wanted = (FLOAT32, arm)
         return [
             seed
             for seed in self.study.seeds
-            if all(self.study.cell(one, seed) in self.found for one in wanted)
+            if all(self.study.cell(one, seed) in self.found for one in (FLOAT32, arm))
         ]
 
     def cell(self, arm: Arm, seed: int) -> Mapping[str, Any]:

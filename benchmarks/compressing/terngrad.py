@@ -2,7 +2,7 @@
 
 usage: python -m benchmarks.compressing.terngrad DATA SPEC      (SPEC: JSON, see `Training`)
 
-A plain loop, not a federation: every step needs N gradients, and one of five epochs takes 937
+A plain loop, not a federation: every step needs N gradients, and an epoch takes 937
 steps.  What is made ternary, written and read again are the library's own stages and coders.
 """
 
@@ -41,7 +41,7 @@ class Training:
     momentum: float = 0.9
     lr: float = 0.01
     exact_head: bool = False
-    epochs: int = 5
+    epochs: int = 3
     seed: int = 0
 
     @property
