@@ -2,6 +2,7 @@
 
 import math
 
+import constriction
 import numpy as np
 import pytest
 import torch
@@ -141,6 +142,15 @@ def test_of_independent_symbols_it_takes_what_they_hold(density):
     assert size(symbols, layout((1000, 1000))) <= 1.01 * reference_bytes(symbols) + 48
 
 
+def test_the_reference_is_what_an_ideal_coder_without_contexts_takes():
+    symbols = signs(0.05, 200_000)
+    shares = np.bincount(symbols + 1, minlength=3) / len(symbols)
+    model = constriction.stream.model.Categorical(shares.astype(np.float32), perfect=False)
+    encoder = constriction.stream.queue.RangeEncoder()
+    encoder.encode((symbols + 1).astype(np.int32), model)
+    assert encoder.get_compressed().nbytes == pytest.approx(reference_bytes(symbols), rel=0.01)
+
+
 def clustered(rows, width):
     """Most hits in few columns and rows, as where inputs and outputs are active."""
     rng = generator(3)
@@ -171,7 +181,7 @@ def test_values_that_are_differences_of_float32_models_take_less_than_their_bits
 
 
 def hostile_cases():
-    plan, rng = layout((6, 7), (5,), ()), generator(1)
+    plan, rng = layout((4, 5), (3,), ()), generator(1)
     some = np.flatnonzero(rng.random(plan.dim) < 0.4)
     few = rng.integers(0, 3, len(some)).astype(np.int16)
     values = rng.normal(size=plan.dim).astype(np.float32)
@@ -232,6 +242,40 @@ def test_any_bytes_are_read_or_refused(payload, case):
 def test_more_hits_than_the_layout_has_symbols_are_refused():
     with pytest.raises(CorruptPayloadError, match="from 0 to 4"):
         read(b"\xff\xff\xff\xff\x0f", layout((2, 2)), SIGNS)
+
+
+# ── for ever ─────────────────────────────────────────────────────────────────────────────────────
+
+SPOTS = np.arange(48)
+GOLDEN = [
+    (
+        Form("all", (-3, 3), zeros=True),
+        {"symbols": (SPOTS**2 % 7 == 2) * (1 + SPOTS % 3) * (1 - 2 * (SPOTS % 2))},
+        "0e9d6192dec5611dba",
+    ),
+    (
+        Form(),
+        {"values": ((SPOTS - 20) / 64).astype(np.float32)},
+        "2f00029f4f39af2bed2ac36dbd2459d93c01be11059ca3cce2f9e772d3092a6a2910403e0bcc589e83b0bdca38a9"
+        "b42c766fc6ac9be8d7",
+    ),
+    (
+        Form("some", (0, 2)),
+        {"symbols": SPOTS[::5] % 3, "positions": SPOTS[::5]},
+        "010a2fecfbc0284da5",
+    ),
+]
+
+
+@pytest.mark.parametrize(("form", "fields", "payload"), GOLDEN)
+def test_golden_payloads_decode_for_ever(form, fields, payload):
+    plan = layout((6, 7), (5,), ())
+    back = read(bytes.fromhex(payload), plan, form)
+    for name, expected in fields.items():
+        got = getattr(back, name)
+        full = spread(back, got) if form.where == "all" else got
+        assert np.array_equal(full, expected)
+    assert CODER.write(back, form).hex() == payload
 
 
 # ── integers only ────────────────────────────────────────────────────────────────────────────────

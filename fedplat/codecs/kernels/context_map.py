@@ -10,6 +10,7 @@ from typing import no_type_check
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from fedplat.codecs.kernels.context_coder import (
     AT,
@@ -21,13 +22,16 @@ from fedplat.codecs.kernels.context_coder import (
     decide,
     single,
 )
-from fedplat.codecs.kernels.context_tables import ONE, paces, squashed, stretched
+from fedplat.codecs.kernels.context_tables import ONE, REACH, paces, squashed, stretched
 
 HITS, ABOVE, TAG, BALANCE, SIZE = range(5)  # of a column: how many, which, the last, …
 FIELDS = 5
 FLAGS, TAGS, SIZES, TREES, CHANCES = 0, 45056, 53248, 69632, 73728  # where chances lie
-FLAG_SETS, TAG_SETS, SIZE_SETS, SETS = 0, 256, 272, 304  # of weights
+FLAG_SETS, TAG_SETS, SIZE_SETS, SETS = 0, 32, 48, 80  # of weights
 FLAG_INPUTS, TAG_INPUTS, SIZE_INPUTS = 7, 4, 3
+STEP = 180  # of log-odds, between two contexts of a row's density
+# twice a count, or how many rows were seen, in the middle of each level
+TWICE = np.array([0, 2, 4, 6, 9, 13, 19, 27, 39, 55, 79, 111, 159, 223, 319, 447])
 DOUBT = 10  # observations that the map's density, which is known, is worth in each context
 
 _compiled = numba.njit(cache=True, nogil=True)
@@ -38,13 +42,34 @@ def fresh(hits: int, count: int) -> Model:
     """The model that knows of a map only how many of its `count` symbols are not 0."""
     prior = max(1, min(ONE - 1, ONE * hits // max(1, count)))
     chances = np.full(CHANCES, (1 << 47) | 2, dtype=np.int64)
-    chances[FLAGS:TAGS] = prior << 32 | DOUBT
+    chances[FLAGS:TAGS] = _guesses(prior) << 32 | DOUBT
     weights = np.zeros((SETS, INPUTS), dtype=np.int64)
     weights[FLAG_SETS:TAG_SETS, :FLAG_INPUTS] = UNIT // FLAG_INPUTS
     weights[TAG_SETS:SIZE_SETS, :TAG_INPUTS] = UNIT // TAG_INPUTS
     weights[SIZE_SETS:, :SIZE_INPUTS] = UNIT // SIZE_INPUTS
     places, inputs = np.zeros(INPUTS, dtype=np.int64), np.zeros(INPUTS, dtype=np.int64)
     return places, inputs, chances, weights.reshape(-1), stretched(), squashed(), paces()
+
+
+def _guesses(prior: int) -> NDArray[np.int64]:
+    """What each flag's chance is at first: of rows and columns whose densities differ (Gamma ½)."""
+    odds = stretched().astype(np.int64)
+    usual, steps = odds[prior], np.arange(32) * STEP - REACH + STEP // 2
+    hits, seen = TWICE[:, None], TWICE[None, :]
+
+    def column(width: int) -> NDArray[np.int64]:
+        chance = ONE * (hits + 1) * prior // (width * seen * prior + ONE)
+        return odds[np.clip(chance, 1, ONE - 1)] - usual
+
+    steady, fresh = (steps - usual) * 3 // 4, (steps - usual) // 2
+    above = 64 * np.array([0, 1, 1, 2])
+    guesses = np.full(TAGS, usual, dtype=np.int64)
+    guesses[256:1280] += (column(1)[:, :, None] + above).reshape(-1)
+    guesses[2048:10240] += (steady[:, None] + column(1).reshape(-1)).reshape(-1)
+    guesses[20480:24576] += np.tile(column(5).reshape(-1) // 2, 16)
+    guesses[28672:36864] += (fresh[:, None] + column(2).reshape(-1) // 2).reshape(-1)
+    guesses[40960:41984] += ((steady[:, None] + fresh) // 2).reshape(-1)
+    return squashed()[np.clip(guesses, -REACH, REACH) + REACH]
 
 
 @_inlined
@@ -70,8 +95,8 @@ def _flag(bit, i, left, run, fast, slow, near, model, coder, room):
     beside = near[1, HITS] + near[3, HITS]
     wide = level(beside + hits + near[0, HITS] + near[4, HITS])
     above = (own & 3) | (near[1, ABOVE] & 1) << 2 | (near[3, ABOVE] & 1) << 3
-    fresh = min((stretch[fast >> 16] + 2900) // 180, 31)
-    steady = min((stretch[slow >> 16] + 2900) // 180, 31)
+    fresh = min((stretch[fast >> 16] + REACH) // STEP, 31)
+    steady = min((stretch[slow >> 16] + REACH) // STEP, 31)
     column, beside = level(hits) * 16 + rows, level(beside)
     places[0] = FLAGS
     places[1] = FLAGS + 256 + column * 4 + (own & 3)
@@ -80,7 +105,14 @@ def _flag(bit, i, left, run, fast, slow, near, model, coder, room):
     places[4] = FLAGS + 20480 + (above * 16 + wide) * 16 + rows
     places[5] = FLAGS + 28672 + (fresh * 16 + beside) * 16 + rows
     places[6] = FLAGS + 40960 + steady * 32 + fresh
-    return decide(bit, FLAG_INPUTS, (FLAG_SETS + column) * INPUTS, model, coder, room)
+    return decide(
+        bit,
+        FLAG_INPUTS,
+        (FLAG_SETS + (level(hits) >> 1) * 4 + (rows >> 2)) * INPUTS,
+        model,
+        coder,
+        room,
+    )
 
 
 @_inlined
