@@ -33,10 +33,8 @@ def read(name: str, payload: bytes, one: Case) -> Packet | None:
 
 @every_coder
 @every_form
-@pytest.mark.parametrize("density", [0, 0.02, 0.3, 1])
-@pytest.mark.parametrize(
-    "of", [layout(), layout((0,)), layout((1,)), layout((1,), (1,)), MIXED, layout((40, 75))]
-)
+@pytest.mark.parametrize("density", [0, 0.1, 1])
+@pytest.mark.parametrize("of", [layout(), layout((1,)), MIXED, layout((40, 75))])
 def test_what_was_written_is_read_again(coder, form, density, of):
     one = case(FORMS[form], of, density)
     assert same(one, read(coder, wrote(coder, one), one))
@@ -99,7 +97,7 @@ def test_bytes_that_follow_are_refused(coder, form):
     payload = wrote(coder, one)
     assert read(coder, payload, one) is not None
     for more in (b"\0", b"\xff", payload):
-        assert read(coder, payload + more, one) is None or not more
+        assert read(coder, payload + more, one) is None
 
 
 @every_coder
@@ -140,14 +138,14 @@ def test_counts_above_the_layout_are_refused_before_anything_is_made(coder, form
 
 @every_coder
 @every_form
-@pytest.mark.parametrize("density", [0.01, 0.25, 1])
+@pytest.mark.parametrize("density", [0.01, 1])
 def test_reading_takes_little_more_memory_than_what_is_read(coder, form, density):
-    one = case(FORMS[form], layout((512, 512)), density)
+    one = case(FORMS[form], layout((256, 256)), density)
     payload = wrote(coder, one)
     read(coder, payload, one)
     size, _ = peak(lambda: read(coder, payload, one))
-    sparse = 8 * int(one.form.where == "some" or density < 0.5)
-    assert size <= (8 + 2 * sparse) * one.packet.layout.dim + (1 << 19) + 2 * len(payload)
+    each = 24 if one.form.where == "some" or coder in ("addresses", "differences") else 8
+    assert size <= each * one.packet.layout.dim + (1 << 19) + 2 * len(payload)
 
 
 @every_coder

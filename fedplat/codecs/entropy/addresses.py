@@ -11,7 +11,7 @@ from fedplat.codecs.entropy.clusters import Clusters
 from fedplat.codecs.entropy.container import section, sized
 from fedplat.codecs.entropy.huffman import Prefix
 from fedplat.codecs.entropy.places import exactly
-from fedplat.codecs.kernels import bits
+from fedplat.codecs.kernels import bits, marking
 from fedplat.codecs.packet import Form, Packet, Positions
 from fedplat.errors import CorruptPayloadError
 from fedplat.params import Layout
@@ -86,12 +86,9 @@ class OwnWidth:
     def read(self, payload: memoryview, clusters: Clusters) -> Positions:
         codes, rest = section(payload)
         lengths = Prefix().read(codes, clusters.total, (1, _longest(clusters)))
-        below = _unpacked(rest, (lengths - 1).astype(np.uint8))
-        differences = below + (1 << (lengths.astype(np.int64) - 1))
-        ends = np.cumsum(differences)
-        firsts = clusters.firsts()
-        before = clusters.each(ends[firsts] - differences[firsts])
-        return ends - before - 1
+        below = _unpacked(rest, lengths.astype(np.uint8) - np.uint8(1))
+        marking.summed(below, lengths, clusters.sizes)
+        return below
 
 
 def bit_lengths(numbers: Positions) -> NDArray[np.uint8]:
@@ -103,7 +100,7 @@ def bit_lengths(numbers: Positions) -> NDArray[np.uint8]:
 def _widths(clusters: Clusters) -> NDArray[np.uint8]:
     """⌈log2 n⌉ of each address's tensor."""
     each = [max(0, span - 1).bit_length() for span in clusters.spans.tolist()]
-    return clusters.each(np.array(each, dtype=np.int64)).astype(np.uint8)
+    return np.repeat(np.array(each, dtype=np.uint8), clusters.sizes)
 
 
 def _longest(clusters: Clusters) -> int:

@@ -17,6 +17,7 @@ from fedplat.codecs.entropy.container import Container
 from fedplat.codecs.entropy.letters import Packed
 from fedplat.codecs.entropy.numbers import Float32
 from fedplat.codecs.entropy.places import Plain
+from fedplat.codecs.kernels import marking
 from fedplat.codecs.packet import Form, Packet, Positions, Symbols, tensor_edges
 from fedplat.errors import CorruptPayloadError
 from fedplat.params import Layout
@@ -55,7 +56,7 @@ class AddressCoder(Protocol):
     def write(self, addresses: Positions, clusters: Clusters) -> bytes: ...
 
     def read(self, payload: memoryview, clusters: Clusters) -> Positions:
-        """Raises: CorruptPayloadError, unless `payload` is just `clusters.total` numbers ≥ 0."""
+        """Raises: CorruptPayloadError, unless `payload` is just `clusters.total` numbers."""
 
 
 def write(packet: Packet, form: Form, coder: AddressCoder) -> bytes:
@@ -85,13 +86,11 @@ def read(payload: memoryview, layout: Layout, form: Form, coder: AddressCoder) -
     head, rest = container.section(rest)
     clusters = _heard(head, _edges(layout, form, count), form)
     addresses, rest = container.section(rest)
-    positions = _positions(coder.read(addresses, clusters), clusters)
+    kept, symbols = _scattered(coder.read(addresses, clusters), clusters, count)
     if form.alphabet is None:
-        kept, _ = _scattered(positions, clusters, count)
         return Packet(layout, values=Float32().read(rest, len(kept)), positions=kept)
     if len(rest):
         raise CorruptPayloadError(reason=f"{len(rest)} bytes behind the last address")
-    kept, symbols = _scattered(positions, clusters, count)
     if form.where == "some":
         return Packet(layout, symbols=symbols[kept], positions=kept)
     if form.where == "drawn":
@@ -162,27 +161,14 @@ def _heard(head: memoryview, edges: Positions, form: Form) -> Clusters:
     return Clusters(columns[0], columns[1], columns[2], columns[3])
 
 
-def _positions(addresses: Positions, clusters: Clusters) -> Positions:
-    """Raises: CorruptPayloadError, unless addresses lie in their tensors."""
-    if len(addresses) and (
-        int(addresses.min()) < 0 or bool((addresses >= clusters.each(clusters.spans)).any())
-    ):
-        raise CorruptPayloadError(reason="an address behind its tensor's end")
-    return addresses + clusters.each(clusters.starts)
-
-
-def _scattered(positions: Positions, clusters: Clusters, count: int) -> tuple[Positions, Symbols]:
+def _scattered(addresses: Positions, clusters: Clusters, count: int) -> tuple[Positions, Symbols]:
     """Where there are symbols, ascending, and a map of them all.
 
-    Raises: CorruptPayloadError, if two stand at one position, or a cluster's do not ascend.
+    Raises: CorruptPayloadError, unless addresses ascend in each cluster, lie in its tensor, and
+    none stands twice.
     """
-    descends = np.diff(positions) <= 0
-    descends[clusters.firsts()[1:] - 1] = False
-    taken = np.zeros(count, dtype=np.bool_)
-    taken[positions] = True
-    kept = np.flatnonzero(taken)
-    if len(kept) != len(positions) or bool(descends.any()):
+    taken, symbols = np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.int16)
+    columns = (clusters.symbols, clusters.sizes, clusters.starts, clusters.spans)
+    if not marking.mark(addresses, columns, taken, symbols):
         raise CorruptPayloadError(reason="addresses that do not ascend, or stand twice")
-    symbols = np.zeros(count, dtype=np.int16)
-    symbols[positions] = clusters.each(clusters.symbols)
-    return kept, symbols
+    return np.flatnonzero(taken), symbols
