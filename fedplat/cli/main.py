@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from fedplat.cli import bundle, chaos, client, config, data, server, sim
+from fedplat.cli import bundle, chaos, client, codec, config, data, server, sim
 from fedplat.cli.diff import diff
 from fedplat.cli.replay import replay
 from fedplat.cli.report import report
@@ -28,6 +28,7 @@ cli.command()(down)
 cli.add_typer(server.app, name="server")
 cli.add_typer(client.app, name="client")
 cli.add_typer(data.app, name="data")
+cli.add_typer(codec.app, name="codec")
 cli.add_typer(config.app, name="config")
 cli.add_typer(bundle.app, name="bundle")
 cli.add_typer(chaos.app, name="chaos")

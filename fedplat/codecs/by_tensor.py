@@ -87,16 +87,18 @@ class ByTensor:
 
     @property
     def traits(self) -> Traits:
-        """Each as of the weakest; corrected if all that is biased is."""
+        """Each as of the weakest; corrected if all that drops is, or else all that is biased."""
         found = [body.traits for body in self.bodies]
+        dropping = [one for one in found if one.drops]
         biased = [one for one in found if not one.unbiased]
         return Traits(
             lossy=any(one.lossy for one in found),
             unbiased=not biased,
             linear=all(one.linear for one in found),
+            drops=bool(dropping),
             seeded=any(one.seeded for one in found),
             stateful=any(one.stateful for one in found),
-            corrected=bool(biased) and all(one.corrected for one in biased),
+            corrected=bool(biased) and all(one.corrected for one in dropping or biased),
         )
 
     def init(self, layout: Layout) -> State:

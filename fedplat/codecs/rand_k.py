@@ -70,7 +70,9 @@ class RandK:
             reason = f"rand_k draws {len(positions)} positions, got {len(values)} values"
             raise CorruptPayloadError(reason=reason)
         if self.scaled and len(values) < dim:
-            values = finite.nearest(values.astype(np.float64) * (dim / self.kept(dim)))
+            with np.errstate(invalid="ignore"):  # a signalling NaN of a stranger's is a NaN
+                wide = values.astype(np.float64)
+            values = finite.nearest(wide * (dim / self.kept(dim)))
         return replace(packet, layout=layout, values=values, positions=positions)
 
     def _positions(self, seed: int, dim: int) -> Positions:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from fedplat import codecs
 from fedplat.codecs.by_tensor import ByTensor, Route
+from fedplat.codecs.cast import Bf16
 from fedplat.codecs.chain import Chain
 from fedplat.codecs.entropy import build
 from fedplat.codecs.error_feedback import ErrorFeedback
@@ -76,9 +77,7 @@ def test_where_all_routes_are_sparse_the_whole_is_and_its_positions_ascend(updat
 
 @given(st.lists(st.sampled_from(["norm", "head", "bias", "weight", "conv"]), unique=True))
 def test_every_tensor_is_in_exactly_one_route_whatever_their_order(words):
-    routes = tuple(Route(RAW, matching=f"{word}") for word in words) + (
-        Route(RAW, max_numel=10**6),
-    )
+    routes = (*(Route(RAW, matching=word) for word in words), Route(RAW, max_numel=10**6))
     try:
         shares = ByTensor(routes).shares(LAYOUT)
     except ValueError as error:
@@ -195,6 +194,7 @@ def test_routing_is_written_in_a_scenario_as_a_list_of_routes():
         ((RAW, SPARSE), False, False),
         ((RAW, CORRECTED), True, False),
         ((SPARSE, CORRECTED), False, False),
+        ((Chain((Bf16(),), build("raw")), CORRECTED), True, False),  # rounding drops nothing
     ],
 )
 def test_the_whole_is_as_good_as_its_weakest_route(bodies, corrected, unbiased):
