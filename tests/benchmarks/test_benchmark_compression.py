@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks import compression
-from benchmarks.compressing import clock, plans, results, train
+from benchmarks.compressing import clock, plans, results, terngrad, train
 from benchmarks.compressing.arms import FLOAT32, Arm, ecsq
 from benchmarks.compressing.curve import Point, Reach, ratio_at, spread
 from benchmarks.compressing.federation import VALIDATION, Federation
@@ -303,3 +303,15 @@ def test_no_client_has_an_image_of_the_validation_set(mnist_folder):
     assert len(parts.work.central) == VALIDATION
     assert sum(map(len, used)) == 400
     assert not mine & validation
+
+
+@pytest.mark.slow
+def test_ternary_gradients_train_and_take_fewer_bits_than_their_levels(mnist_folder):
+    training = terngrad.Training(workers=2, arm="shared", epochs=1, seed=5)
+    found = terngrad.measure(training, mnist_folder)
+    last = found["samples"][-1]
+    assert found["steps"] == (VALIDATION + 400) // terngrad.BATCH
+    assert found["test_accuracy"] > 0.6
+    assert last["push_coded"] < last["push_packed"] < 1.62
+    assert last["pull_coded"] < last["pull_levels"] < 2.33
+    assert 0 < last["density"] < 0.5
