@@ -59,7 +59,7 @@ def digits_a_word(base: int) -> int:
 def size_of_digits(count: int, base: int) -> int:
     """The bytes of `count` digits: whole words, and for the last ones as few bytes as hold them."""
     words, rest = divmod(count, digits_a_word(base))
-    last = int(base) ** rest - 1  # the highest number that the last digits make
+    last: int = base**rest - 1  # the highest number that the last digits make
     return 8 * words + (last.bit_length() + 7) // 8
 
 
