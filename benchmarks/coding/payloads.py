@@ -67,6 +67,10 @@ class Payload:
         """The beginning of SHA-256 of the values' bytes."""
         return hashlib.sha256(self.vector.numpy().data).hexdigest()[:16]
 
+    def first(self, count: int) -> "Payload":
+        """Its first values, as one tensor."""
+        return Payload.of(self.name, self.group, {"first": self.vector[:count]})
+
     @property
     def size_bytes(self) -> int:
         return 4 * self.layout.dim

@@ -19,7 +19,7 @@ from benchmarks.peers.environments import MissingPeerError, Peer
 
 Row = dict[str, Any]
 OPENFL = Peer("openfl", "openfl==1.9", required=False)
-NNCODEC = Peer("nncodec", "nncodec==2.1.3", required=False)
+NNCODEC = Peer("nncodec", "nncodec==2.1.3", required=False, torch="torch==2.15.0")
 TIMEOUT_S = 300.0
 
 

@@ -18,11 +18,11 @@ def draw(rows: Iterable[Mapping[str, Any]], payload: str, path: Path) -> None:
     mine = [row for row in rows if row.get("payload") == payload and "coder" in row]
     names = list(dict.fromkeys(row["codec"] for row in mine))
     figure, axes = pyplot.subplots(figsize=(9, 6))
-    colours = pyplot.get_cmap("tab20")
+    colours = pyplot.get_cmap("tab20")  # first its ten dark ones, then the pale
     for index, name in enumerate(names):
         shown = [row for row in mine if row["codec"] == name and row["coder"] in MARKERS]
         heights = [max(row["nmse"], LEAST_ERROR) for row in shown]
-        colour = colours(index % 20)
+        colour = colours((2 * index + index // 10) % 20)
         axes.plot([row["ratio"] for row in shown], heights, color=colour, lw=0.8, alpha=0.6)
         for row, height in zip(shown, heights, strict=True):
             axes.plot(row["ratio"], height, MARKERS[row["coder"]], color=colour, ms=6)

@@ -26,17 +26,18 @@ VERSION_SCRIPT = (
 
 @dataclass(frozen=True)
 class Peer:
-    """A framework to compare with.  `requirement` is installed after torch, which it keeps."""
+    """A framework to compare with.  `requirement` is installed after `torch`, which it keeps."""
 
     name: str
     requirement: str
     python: tuple[int, int] = (3, 11)
     required: bool = True
+    torch: str = TORCH
 
     @property
     def pins(self) -> dict[str, str]:
         """Distribution → version."""
-        pairs = (text.split("==") for text in (TORCH, self.requirement))
+        pairs = (text.split("==") for text in (self.torch, self.requirement))
         return {name.partition("[")[0]: version for name, version in pairs}
 
 
@@ -76,7 +77,7 @@ def interpreter(peer: Peer, root: Path | None = None) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     sys.stderr.write(f"making the environment of {peer.name} in {folder} (once) …\n")
     _run([base, "-m", "venv", folder], peer)
-    for requirement in (TORCH, peer.requirement):
+    for requirement in (peer.torch, peer.requirement):
         _run([python, "-m", "pip", "install", "--quiet", requirement], peer)
     if not is_ready(python, peer):
         raise MissingPeerError(f"{peer.name}: pip installed other versions than {peer.pins}")
