@@ -20,7 +20,7 @@ from fedplat.config.scenario import Scenario
 from fedplat.errors import ConfigError, TrainingError
 from fedplat.params import Layout
 from fedplat.runtime.client_work import ClientTask, Failed, Outcome
-from fedplat_client import answers
+from fedplat_client import answers, compiled
 from fedplat_client.answers import Answer
 from fedplat_client.tasks import FIRST, STATE
 
@@ -122,6 +122,7 @@ class Trainer:
             if "refused" in warm:
                 raise _unconfined(warm["refused"])
             self.sandbox = warm["sandbox"]
+            await asyncio.to_thread(compiled.provide, self._scenario.codec, self._room)
             answer = await self._ask(_order(self._scenario, self._own), START_S, "start")
             if answer is None:
                 raise self._death("start")
@@ -238,7 +239,8 @@ class Trainer:
 def _environment(room: Path) -> dict[str, str]:
     """What of the daemon's environment the process needs: no token, no address of anything."""
     kept = {k: v for k, v in os.environ.items() if k in KEPT or k.startswith(KEPT_KINDS)}
-    return {**kept, "HOME": str(room), "TMPDIR": str(room), "PYTHONDONTWRITEBYTECODE": "1"}
+    own = {"HOME": str(room), "TMPDIR": str(room), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**kept, **own, **compiled.environment(room)}
 
 
 def _unconfined(missing: Mapping[str, str]) -> ConfigError:

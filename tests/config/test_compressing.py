@@ -40,7 +40,7 @@ def test_a_chain_is_written_out_and_read_again():
         ("topk | rice", "codec stage: unknown 'topk'; did you mean 'top_k'"),
         (["bf16", {"name": "top_k", "ratio": 0.1}], "top_k takes all values of an update"),
         ({"name": "stc", "entropy": "riec"}, "entropy.name: unknown 'riec'; did you mean 'rice'"),
-        ({"name": "stc", "ratio": 0.1, "target_bytes_per_round": 900}, "takes the place of .ratio."),
+        ({"name": "stc", "ratio": 0.1, "target_bytes_per_round": 900}, "the place of .ratio."),
         ({"name": "eden", "target_bytes_per_round": 900}, "nothing that can be made coarser"),
         ({"name": "float32", "target_bytes_per_round": 900}, "of one chain of stages"),
         ([{"ratio": 3}], "a stage is a name or has one"),

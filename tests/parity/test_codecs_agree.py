@@ -10,8 +10,8 @@ from fedplat import codecs
 from fedplat.config.build import build
 from fedplat.engine import journal
 from fedplat.engine.events import UpdateReceived
-from fedplat.storage.files import FileBlobs
 from fedplat.protocols import Stamp
+from fedplat.storage.files import FileBlobs
 from fedplat.storage.sqlite import SqliteStore
 from fedplat_sim.run import Options, run
 
