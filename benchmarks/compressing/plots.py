@@ -16,7 +16,6 @@ FLOOR = 0.7  # accuracies below are not shown
 def draw(plan: Plan, found: Found, folder: Path) -> list[Path]:
     """Writes the pictures of what was measured; their files."""
     folder.mkdir(parents=True, exist_ok=True)
-    mpl.use("Agg")
     written = [
         path
         for study, accuracy in plan.targets
@@ -46,9 +45,11 @@ def _clocks(compared: Compared, accuracy: float, folder: Path) -> Path | None:
 
 
 def _curves(compared: Compared, folder: Path) -> list[Path]:
+    families = [one for one in compared.families() if compared.points(one, "test")]
+    if not families:
+        return []
     figure = Figure(figsize=(WIDTH / 2, HEIGHT), layout="constrained")
     axis = figure.subplots()
-    families = [one for one in compared.families() if compared.points(one, "test")]
     for family in families:
         points = sorted(compared.points(family, "test"), key=lambda point: point.ratio)
         ratios, losses = [p.ratio for p in points], [p.loss_pt for p in points]
@@ -56,7 +57,7 @@ def _curves(compared: Compared, folder: Path) -> list[Path]:
     axis.set(xscale="log", xlabel="float32 bytes / uplink frames", ylabel="points lost (test)")
     axis.invert_yaxis()
     axis.legend(fontsize="x-small")
-    return [_saved(figure, folder / "compression-curves.svg")] if families else []
+    return [_saved(figure, folder / "compression-curves.svg")]
 
 
 def _saved(figure: Figure, path: Path) -> Path:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks import compression
-from benchmarks.compressing import clock, plans, results, terngrad, train
+from benchmarks.compressing import clock, plans, plots, results, terngrad, train
 from benchmarks.compressing.arms import FLOAT32, Arm, ecsq
 from benchmarks.compressing.curve import Point, Reach, ratio_at, spread
 from benchmarks.compressing.federation import VALIDATION, Federation
@@ -250,6 +250,15 @@ def test_what_was_not_measured_is_no_row_and_no_figure():
     report = Report("compression", {}, [])
     results.add_figures(report, plans.QUICK, {})
     assert [figure.value for figure in report.figures] == [None] * 5
+
+
+def test_pictures_are_drawn_of_what_was_measured_and_of_nothing_else(tmp_path):
+    plan = replace(plans.QUICK, curve=STUDY, targets=[(STUDY, 0.93)])
+    drawn = plots.draw(plan, toy(), tmp_path)
+    assert [path.name for path in drawn] == ["compression-clock-2nn.svg", "compression-curves.svg"]
+    before = [path.read_bytes() for path in drawn]
+    assert [path.read_bytes() for path in plots.draw(plan, toy(), tmp_path)] == before
+    assert plots.draw(plan, {}, tmp_path) == []
 
 
 def test_without_mnist_it_says_what_is_missing_and_ends(tmp_path, capsys):
