@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from fedplat.codecs.kernels.context_tables import LIMIT, REACH
+from fedplat.codecs.kernels.context_tables import REACH
 
 Coder = NDArray[np.int64]
 Room = NDArray[np.uint8]
@@ -109,7 +109,7 @@ def learn(chances, place, bit, pace):
     chance, count = chances[place] >> 16, chances[place] & 0xFFFF
     target = 0xFFFFFFFF if bit else 0
     chance += ((target - chance) * pace[count]) >> 16
-    chances[place] = chance << 16 | min(count + 1, LIMIT)
+    chances[place] = chance << 16 | min(count + 1, len(pace) - 1)
 
 
 @_inlined

@@ -22,7 +22,7 @@ from fedplat.codecs.kernels.context_coder import (
     decide,
     single,
 )
-from fedplat.codecs.kernels.context_tables import ONE, REACH, paces, squashed, stretched
+from fedplat.codecs.kernels.context_tables import LIMIT, ONE, REACH, paces, squashed, stretched
 
 HITS, ABOVE, TAG, BALANCE, SIZE = range(5)  # of a column: how many, which, the last, …
 FIELDS = 5
@@ -41,6 +41,7 @@ _inlined = numba.njit(cache=True, nogil=True, inline="always")
 def fresh(hits: int, count: int) -> Model:
     """The model that knows of a map only how many of its `count` symbols are not 0."""
     prior = max(1, min(ONE - 1, ONE * hits // max(1, count)))
+    limit = LIMIT << 2 * ((128 * hits < count) + (512 * hits < count))  # the rarer, the steadier
     chances = np.full(CHANCES, (1 << 47) | 2, dtype=np.int64)
     chances[FLAGS:TAGS] = _guesses(prior) << 32 | DOUBT
     weights = np.zeros((SETS, INPUTS), dtype=np.int64)
@@ -48,7 +49,7 @@ def fresh(hits: int, count: int) -> Model:
     weights[TAG_SETS:SIZE_SETS, :TAG_INPUTS] = UNIT // TAG_INPUTS
     weights[SIZE_SETS:, :SIZE_INPUTS] = UNIT // SIZE_INPUTS
     places, inputs = np.zeros(INPUTS, dtype=np.int64), np.zeros(INPUTS, dtype=np.int64)
-    return places, inputs, chances, weights.reshape(-1), stretched(), squashed(), paces()
+    return places, inputs, chances, weights.reshape(-1), stretched(), squashed(), paces(limit)
 
 
 def _guesses(prior: int) -> NDArray[np.int64]:
@@ -69,7 +70,8 @@ def _guesses(prior: int) -> NDArray[np.int64]:
     guesses[20480:24576] += np.tile(column(5).reshape(-1) // 2, 16)
     guesses[28672:36864] += (fresh[:, None] + column(2).reshape(-1) // 2).reshape(-1)
     guesses[40960:41984] += ((steady[:, None] + fresh) // 2).reshape(-1)
-    return squashed()[np.clip(guesses, -REACH, REACH) + REACH]
+    chances: NDArray[np.int64] = squashed()[np.clip(guesses, -REACH, REACH) + REACH]
+    return chances
 
 
 @_inlined

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 ONE = 1 << 16  # a chance of 1
 REACH = 2900  # the largest log-odds: a chance of 1 - 2⁻¹⁶
-LIMIT = 1023  # how many observations a chance is the mean of, at most
+LIMIT = 1023  # how many observations a chance is the mean of, at most, where both bits are usual
 _DIGITS = 1 << 160
 
 
@@ -43,7 +43,7 @@ def stretched() -> NDArray[np.int16]:
     return np.concatenate([[-REACH], -upper[:0:-1], upper]).astype(np.int16)
 
 
-@lru_cache(maxsize=1)
-def paces() -> NDArray[np.int64]:
+@lru_cache(maxsize=3)
+def paces(limit: int = LIMIT) -> NDArray[np.int64]:
     """How far a chance goes towards its nth observation, in units of 2⁻¹⁶: 1 / (n + 1.5)."""
-    return np.array([2 * ONE // (2 * n + 3) for n in range(LIMIT + 1)], dtype=np.int64)
+    return 2 * ONE // (2 * np.arange(limit + 1, dtype=np.int64) + 3)
