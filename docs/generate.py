@@ -33,6 +33,7 @@ TABLES: Mapping[str, tuple[str, str, int]] = {
     "clients.stragglers": ("fedplat.engine.sampling", "DELAYS", 0),
     "clients.staleness": ("fedplat.engine.staleness", "BY_NAME", 0),
     "codec": ("fedplat.codecs", "BY_NAME", 0),
+    "codec.entropy": ("fedplat.codecs.entropy", "BY_NAME", 0),
     "aggregator": ("fedplat.aggregators", "BY_NAME", 0),
     "--executor": ("fedplat.runtime.executors", "BY_NAME", 9),
 }
