@@ -127,7 +127,16 @@ def test_steps_are_sent_anew_over_a_line_that_broke_among_them(federation, inbox
     assert content(tmp_path, federation.second) == federation.new
 
 
-@pytest.mark.parametrize("steps", [b"\5", STEPS[:-1], b"\7", STEPS + b"\3", bytes(SIZE + 1)])
+WRONG = {
+    "fewer": STEPS[:-1],
+    "more": STEPS + b"\3",
+    "elsewhere": b"\5",
+    "none of the codec's": b"\7",
+    "more than the model": bytes(SIZE + 1),
+}
+
+
+@pytest.mark.parametrize("steps", WRONG.values(), ids=WRONG)
 def test_wrong_steps_cost_a_whole_download_and_never_a_wrong_byte(tmp_path, inbox, steps):
     with (
         Federation(tmp_path / "one", steps=steps) as lying,
