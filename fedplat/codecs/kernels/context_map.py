@@ -60,7 +60,8 @@ def _guesses(prior: int) -> NDArray[np.int64]:
 
     def column(width: int) -> NDArray[np.int64]:
         chance = ONE * (hits + 1) * prior // (width * seen * prior + ONE)
-        return odds[np.clip(chance, 1, ONE - 1)] - usual
+        shift: NDArray[np.int64] = odds[np.clip(chance, 1, ONE - 1)] - usual
+        return shift
 
     steady, fresh = (steps - usual) * 3 // 4, (steps - usual) // 2
     above = 64 * np.array([0, 1, 1, 2])
@@ -70,8 +71,7 @@ def _guesses(prior: int) -> NDArray[np.int64]:
     guesses[20480:24576] += np.tile(column(5).reshape(-1) // 2, 16)
     guesses[28672:36864] += (fresh[:, None] + column(2).reshape(-1) // 2).reshape(-1)
     guesses[40960:41984] += ((steady[:, None] + fresh) // 2).reshape(-1)
-    chances: NDArray[np.int64] = squashed()[np.clip(guesses, -REACH, REACH) + REACH]
-    return chances
+    return squashed()[np.clip(guesses, -REACH, REACH) + REACH]
 
 
 @_inlined
