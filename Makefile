@@ -5,7 +5,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 TORCH  := torch==2.13.0
-BENCHMARKS := quickstart fold sim wire chaos codecs
+BENCHMARKS := quickstart fold sim wire chaos codecs compression
 PROTOS := $(sort $(wildcard protos/fedplat/wire/v1/*.proto))
 PROTOC  = $(BIN)/python -m grpc_tools.protoc -Iprotos $(PROTOS)
 
