@@ -97,7 +97,7 @@ THREE = (0, 1, 2)
 
 FULL = Plan(
     curve=Study("2nn iid", LONG, CURVE, THREE),
-    targets=_targets(cnn=30, others=60, steps=30),
+    targets=_targets(cnn=30, others=40, steps=30),
     skewed=_skewed(100, THREE),
     partial=_partial(100, THREE),
     workers=_full_workers(),

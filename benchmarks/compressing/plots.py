@@ -1,9 +1,10 @@
-"""Pictures: accuracy over simulated hours on three links, and the curves of ratio and loss."""
+"""Pictures: accuracy over simulated time on three links, and the curves of ratio and loss."""
 
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from benchmarks.compressing import clock
 from benchmarks.compressing.grid import Plan
@@ -35,9 +36,10 @@ def _clocks(compared: Compared, accuracy: float, folder: Path) -> Path | None:
         for arm in measured:
             rounds = compared.cell(arm, compared.seeds(arm)[0])["rounds"]
             shown = [one["accuracy"] for one in rounds]
-            axis.plot([s / 3600 for s in clock.clock(rounds, link)], shown, label=arm.name)
+            axis.plot([s / 60 for s in clock.clock(rounds, link)], shown, label=arm.name)
         axis.axhline(accuracy, color="grey", linewidth=0.6)
-        axis.set(title=f"{link} Mbit/s a client", xscale="log", xlabel="simulated hours")
+        axis.set(title=f"{link} Mbit/s a client", xscale="log", xlabel="simulated minutes")
+        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.set_ylim(bottom=FLOOR)
     axes[0].set_ylabel(f"{study.federation.model}: validation accuracy")
     axes[-1].legend(fontsize="x-small", loc="lower right")

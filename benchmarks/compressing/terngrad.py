@@ -2,8 +2,8 @@
 
 usage: python -m benchmarks.compressing.terngrad DATA SPEC      (SPEC: JSON, see `Training`)
 
-A plain loop, not a federation: every step needs N gradients, and an epoch takes 937
-steps.  What is made ternary, written and read again are the library's own stages and coders.
+A plain loop, not a federation: every step needs N gradients, and an epoch takes 937 steps.  What
+is made ternary, written and read again are the library's own stages and coders.
 """
 
 import json
