@@ -48,7 +48,7 @@ def provide(codec: Mapping[str, Any], room: Path) -> None:
 
 def _compile(codec: Mapping[str, Any], cache: Path) -> bool:
     ended = subprocess.run(  # noqa: S603  our own module
-        [sys.executable, "-m", "fedplat.codecs.warming", json.dumps(codec)],
+        [sys.executable, "-m", "fedplat_client.compiling", json.dumps(codec)],
         env={**os.environ, "NUMBA_CACHE_DIR": str(cache)}, timeout=LONGEST_S, check=False,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip

@@ -53,7 +53,10 @@ class MomentumCorrection:
 
     @property
     def traits(self) -> Traits:
-        return replace(stage.traits(self.inner), unbiased=False, stateful=True, corrected=True)
+        found = stage.traits(self.inner)
+        return replace(
+            found, unbiased=False, stateful=True, corrected=True, accelerates=self.momentum > 0
+        )
 
     def form(self, before: Form) -> Form:
         if before != Form():

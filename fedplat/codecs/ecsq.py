@@ -49,7 +49,7 @@ class Ecsq:
 
     @property
     def traits(self) -> Traits:
-        return Traits(lossy=True, unbiased=False, linear=False)
+        return Traits(lossy=True, unbiased=False, linear=False, drops=True)
 
     def scaled(self, factor: float) -> "Ecsq":
         """The same with a step `factor` times as large: what rate control turns."""

@@ -55,7 +55,7 @@ class KMeans:
 
     @property
     def traits(self) -> Traits:
-        return Traits(lossy=True, unbiased=False, linear=False)
+        return Traits(lossy=True, unbiased=False, linear=False, drops=True)
 
     def form(self, before: Form) -> Form:
         ranges.takes_values(self.name, self.scope, before)

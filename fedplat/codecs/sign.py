@@ -39,7 +39,7 @@ class Sign:
 
     @property
     def traits(self) -> Traits:
-        return Traits(lossy=True, unbiased=False, linear=False)
+        return Traits(lossy=True, unbiased=False, linear=False, drops=True)
 
     def form(self, before: Form) -> Form:
         if before.alphabet is not None:

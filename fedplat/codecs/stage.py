@@ -23,7 +23,8 @@ class Traits:
     is).  `linear`: sums of encoded updates decode to the sum.  `drops`: what is small does not
     arrive, however often it is sent (rounding to nearest is biased, but drops nothing so).
     `seeded`: its bytes depend on a random stream.  `stateful`: it remembers.  `corrected`: what is
-    lost in one round is made up for in a later one (error feedback).
+    lost in one round is made up for in a later one (error feedback).  `accelerates`: it has a
+    momentum of its own.
     """
 
     lossy: bool = False
@@ -33,6 +34,7 @@ class Traits:
     seeded: bool = False
     stateful: bool = False
     corrected: bool = False
+    accelerates: bool = False
 
     def then(self, later: "Traits") -> "Traits":
         """Of the one after the other."""
@@ -44,6 +46,7 @@ class Traits:
             seeded=self.seeded or later.seeded,
             stateful=self.stateful or later.stateful,
             corrected=self.corrected or later.corrected,
+            accelerates=self.accelerates or later.accelerates,
         )
 
 

@@ -36,7 +36,7 @@ class Threshold:
 
     @property
     def traits(self) -> Traits:
-        return Traits(lossy=True, unbiased=False, linear=False)
+        return Traits(lossy=True, unbiased=False, linear=False, drops=True)
 
     def scaled(self, factor: float) -> "Threshold":
         """The same with a threshold `factor` times as large: what rate control turns."""

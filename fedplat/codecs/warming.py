@@ -1,14 +1,7 @@
-"""Compiles a codec's loops before they are needed: `python -m fedplat.codecs.warming PART`.
-
-Whoever runs it has them in its compiler's cache (`NUMBA_CACHE_DIR`, or beside the code) afterwards.
-"""
-
-import json
-import sys
+"""Compiles a codec's loops before they are needed."""
 
 import torch
 
-from fedplat import codecs
 from fedplat.params import Layout
 from fedplat.protocols import Codec, Stamp
 from fedplat.types import TensorSpec
@@ -26,6 +19,3 @@ def warm(codec: Codec) -> None:
         frame, state = codec.encode(update, layout, state, Stamp(1, round_id))
         codec.decode(frame, layout)
 
-
-if __name__ == "__main__":
-    warm(codecs.build(json.loads(sys.argv[1])))

@@ -5,12 +5,13 @@ from fedplat.codecs.stage import Traits
 from fedplat.config.scenario import Scenario
 from fedplat.engine.payload import Cargo
 from fedplat.errors import CompositionError
-from fedplat.protocols import Codec
+from fedplat.protocols import Codec, SharingCodec
 
 
 def refuse_what_is_never_made_up_for(scenario: Scenario, cargo: Cargo) -> None:
     """Raises: CompositionError, if a part of what is learned could never reach the model."""
-    up, down = traits(cargo.codec), traits(cargo.downlink)
+    _refuse_downlink(scenario, cargo)
+    up = traits(cargo.codec)
     if up.drops and not up.corrected and scenario.per_round < scenario.clients.count:
         raise CompositionError(
             where=f"codec {scenario.codec['name']}",
@@ -18,11 +19,29 @@ def refuse_what_is_never_made_up_for(scenario: Scenario, cargo: Cargo) -> None:
             f"{scenario.per_round} of {scenario.clients.count} clients",
             instead="the same with error feedback, or an unbiased codec: eden, qsgd, randk",
         )
-    if scenario.downlink is not None and down.drops and not down.corrected:
+
+
+def _refuse_downlink(scenario: Scenario, cargo: Cargo) -> None:
+    if scenario.downlink is None or cargo.downlink is None:
+        return
+    down, where = traits(cargo.downlink), f"downlink {scenario.downlink['name']}"
+    if down.drops and not down.corrected:
         raise CompositionError(
-            where=f"downlink {scenario.downlink['name']}",
+            where=where,
             reason="it drops what is small, and no client would ever get it",
             instead="the same with error feedback, which the coordinator keeps",
+        )
+    if down.accelerates:
+        raise CompositionError(
+            where=where,
+            reason="its momentum would change the server's step",
+            instead="topk or stc, and fedavgm for momentum at the server",
+        )
+    if isinstance(cargo.downlink, SharingCodec) and cargo.downlink.shared(cargo.shared):
+        raise CompositionError(
+            where=where,
+            reason="its scale is shared among senders, and there is one coordinator",
+            instead='scale = "own", or grid, which finds the scale of a mean of ternaries',
         )
 
 
@@ -41,6 +60,11 @@ def warnings(scenario: Scenario, cargo: Cargo) -> list[str]:
             f"codec {name} makes up for a loss when the client is asked again, and a round asks "
             f"{share:.0%} of them: that slows it down about {1 / share:.0f} times (Li & Li 2023); "
             "eden, qsgd and randk need no memory"
+        )
+    if scenario.downlink is not None and not isinstance(cargo.downlink, Framed):
+        said.append(
+            f"downlink {scenario.downlink['name']} has no steps that are smaller than the model: "
+            "leave it out, and clients fetch what has changed"
         )
     beside = cargo.uncompressed_bytes
     if isinstance(cargo.codec, Framed) and 2 * beside > cargo.shared.size_bytes:

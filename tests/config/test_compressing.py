@@ -83,3 +83,21 @@ def test_what_is_not_compressed_beside_an_update_is_said():
     (said,) = warnings(codec="stc", **scaffold)
     assert "scaffold sends" in said and "does not compress" in said
     assert warnings(**scaffold) == ()
+
+
+@pytest.mark.parametrize(
+    ("downlink", "words"),
+    [
+        ("dgc", "downlink dgc: its momentum would change the server's step"),
+        ({"name": "terngrad", "scale": "shared"}, "its scale is shared among senders"),
+    ],
+)
+def test_what_is_for_clients_only_is_no_downlink(downlink, words):
+    with pytest.raises(CompositionError, match=words):
+        build(small(downlink=downlink, **ALL))
+    assert build(small(codec=downlink, **ALL))
+
+
+def test_a_downlink_without_smaller_steps_is_said_to_be_of_no_use():
+    (said,) = warnings(downlink="float32", **ALL)
+    assert "no steps that are smaller than the model" in said

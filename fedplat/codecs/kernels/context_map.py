@@ -24,6 +24,8 @@ from fedplat.codecs.kernels.context_coder import (
 )
 from fedplat.codecs.kernels.context_tables import LIMIT, ONE, REACH, paces, squashed, stretched
 
+BUILT_ON = "3a1c862cd5e596d0"  # hash of the kernels compiled into these: a cache misses theirs
+
 HITS, ABOVE, TAG, BALANCE, SIZE = range(5)  # of a column: how many, which, the last, …
 FIELDS = 5
 FLAGS, TAGS, SIZES, TREES, CHANCES = 0, 45056, 53248, 69632, 73728  # where chances lie
