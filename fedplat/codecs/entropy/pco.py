@@ -122,9 +122,9 @@ def _chunk(file: Any, payload: memoryview, out: NDArray[Any]) -> memoryview:
     """Fills `out` with one chunk; what follows it."""
     if not len(payload) or payload[0] != PLAIN:
         raise CorruptPayloadError(reason="a chunk of pcodec's classic mode without deltas expected")
-    content = bytes(payload[: MOST_BINS + MOST_EACH * len(out)])
-    chunk, used = file.chunk_decompressor(content, NAMES[out.dtype.name])
-    progress, size = chunk.read_page_into(content[used:], len(out), out)
+    chunk, used = file.chunk_decompressor(bytes(payload[:MOST_BINS]), NAMES[out.dtype.name])
+    page = bytes(payload[used : used + MOST_BINS + MOST_EACH * len(out)])
+    progress, size = chunk.read_page_into(page, len(out), out)
     if progress.n_processed != len(out) or not progress.finished:
         raise CorruptPayloadError(reason=f"{len(out)} numbers expected, got {progress.n_processed}")
     return payload[used + size :]
