@@ -107,6 +107,16 @@ def _bucket(counts: Positions, k: int) -> tuple[int, int]:
 
 @_compiled
 @no_type_check
+def _append(block, start, floor, found, count):
+    for j in range(len(block)):
+        if block[j] & MAGNITUDE >= floor and count < len(found):
+            found[count] = start + j
+            count += 1
+    return count
+
+
+@_compiled
+@no_type_check
 def _collect(bits, floor, found):
     """Writes positions until `found` is full; returns how many."""
     count, room = 0, len(found)
@@ -116,19 +126,11 @@ def _collect(bits, floor, found):
         highest = np.uint32(0)
         for j in range(BLOCK):
             highest = max(highest, block[j] & MAGNITUDE)
-        if highest < floor:
-            continue
-        for j in range(BLOCK):
-            if block[j] & MAGNITUDE >= floor:
-                if count == room:
-                    return count
-                found[count] = start + j
-                count += 1
-    for i in range(whole, len(bits)):
-        if bits[i] & MAGNITUDE >= floor and count < room:
-            found[count] = i
-            count += 1
-    return count
+        if highest >= floor:
+            count = _append(block, start, floor, found, count)
+        if count == room:
+            return count
+    return _append(bits[whole:], whole, floor, found, count)
 
 
 @_compiled
