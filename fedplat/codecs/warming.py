@@ -18,4 +18,3 @@ def warm(codec: Codec) -> None:
         update = torch.linspace(-1, 1, layout.dim) ** 7
         frame, state = codec.encode(update, layout, state, Stamp(1, round_id))
         codec.decode(frame, layout)
-

@@ -182,17 +182,19 @@ class Cargo:
             return self.codec.decode_sparse(frame, self.shared)
         return self.codec.decode(frame, self.shared)
 
-    def look_at_update(self, payload: bytes | memoryview) -> DecodedUpdate:
-        """As `decode_update`, for who only looks: the vector may lie in the payload's own memory.
+    def look_at_update(
+        self, payload: bytes | memoryview
+    ) -> tuple[Vector | Sparse, Tensors, Tensors]:
+        """As `decode_update`, for who only looks: the vector may be sparse, or the payload's own.
 
         Raises: CorruptPayloadError, and nothing else, whatever the bytes are.
         """
-        if self.column_codec is None:
-            return self.decode_update(payload)
         beside, extras = self.decode_head(payload)
+        if self.column_codec is None:
+            return self.decode_row(payload), beside, extras
         frame, layout = self.frame(payload), self.shared
         vector = self.column_codec.decode_columns(frame, layout, 0, layout.dim)
-        return DecodedUpdate(vector, beside, extras)
+        return vector, beside, extras
 
     def decode_head(self, payload: bytes | memoryview) -> tuple[Tensors, Tensors]:
         """The tensors beside the vector and the algorithm's extras, without the update itself.

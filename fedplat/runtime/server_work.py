@@ -21,6 +21,7 @@ from fedplat.runtime.client_work import base_version
 from fedplat.runtime.downlink import Downlink, without
 from fedplat.runtime.folding import LARGE, Encoded, fold
 from fedplat.runtime.folding_ahead import FoldingAhead, Row, RowsAhead
+from fedplat.runtime.looked import Looked
 from fedplat.runtime.ports import BlobStore
 from fedplat.runtime.steps import Ring, Steps
 from fedplat.types import Digest
@@ -32,7 +33,7 @@ class ServerWork:
 
     `changes`, if given, is told every broadcast, so that it knows what is new in each.  `ring` has
     the steps to the last broadcast, where the scenario compresses the downlink; its codec's random
-    streams are those of `seed`.
+    streams are those of `seed`.  `looked` looks at updates when they come, before they count.
 
     Memory: a few times the model, whatever the number of clients: updates are read from the blob
     store one after another.
@@ -45,8 +46,12 @@ class ServerWork:
     changes: Changes | None = None
     seed: int = 0
     ring: Ring = field(default_factory=Ring)
+    looked: Looked = field(init=False)
     _ahead: FoldingAhead | RowsAhead | None = None
     _states: dict[tuple[Digest, Digest], ServerState] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        self.looked = Looked(self.cargo)
 
     @cached_property
     def _by_columns(self) -> ColumnRule[Any] | None:
@@ -182,6 +187,8 @@ class ServerWork:
         return broadcast, kept, state.params.digest()
 
     def _update(self, digest: Digest) -> Vector | Sparse | Encoded:
+        if (row := self.looked.take(digest)) is not None:
+            return row
         payload = self.blobs.get(digest)
         if self.cargo.column_codec is None:
             return self.cargo.decode_row(payload)

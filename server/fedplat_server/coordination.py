@@ -35,7 +35,6 @@ from fedplat.engine.events import (
     RoundCommitted,
     UpdateReceived,
 )
-from fedplat.engine.intake import flaw
 from fedplat.engine.messages import Decline, Submit
 from fedplat.engine.references import broadcasts, is_held, live_after
 from fedplat.errors import (
@@ -347,7 +346,7 @@ class Coordination:
             pass
         else:
             size_bytes = len(payload)
-            why = flaw(payload, one.weight, self._parts.work.cargo, one.round_id)
+            why = self.server.looked.flaw(one.update, payload, one.weight, one.round_id)
             if size_bytes >= LARGE_UPDATE_BYTES:
                 trim()
         self._engine.post(

@@ -26,7 +26,6 @@ from fedplat.engine.events import (
     Started,
     UpdateReceived,
 )
-from fedplat.engine.intake import flaw
 from fedplat.engine.messages import Decline, Offer, Submit, ToCoordinator
 from fedplat.engine.references import live_after
 from fedplat.errors import FedplatError, ProtocolError
@@ -209,7 +208,7 @@ class Federation:
                         len(arrived),
                         weight,
                         metrics,
-                        flaw(arrived, weight, self.work.cargo, round_id),
+                        self.server.looked.flaw(update, arrived, weight, round_id),
                         attempt,
                         epoch,
                     )

@@ -19,7 +19,12 @@ def test_what_a_training_needs_is_in_its_room_and_was_compiled_once(tmp_path, mo
         compiled.provide(STC, tmp_path / room)
     first = compiled_files(tmp_path / "cache")
     assert first and compiled_files(tmp_path / "two") == first
-    command = [sys.executable, "-m", "fedplat_client.compiling", '{"name": "stc", "entropy": "rice"}']
+    command = [
+        sys.executable,
+        "-m",
+        "fedplat_client.compiling",
+        '{"name": "stc", "entropy": "rice"}',
+    ]
     ours = {**os.environ, **compiled.environment(tmp_path / "one")}
     subprocess.run(command, env=ours, check=True)
     assert compiled_files(tmp_path / "one") == first  # nothing was left to compile

@@ -139,4 +139,4 @@ def test_an_update_that_was_made_for_another_round_is_refused():
     update = encoded(one, round_id=2)
     assert flaw(update, 1.0, one, 2) == ""
     found = flaw(update, 1.0, one, 3)
-    assert found == "its frame was made for round 2, it was sent for round 3"
+    assert found == "its frame was made for round 2, it was sent for 3"
