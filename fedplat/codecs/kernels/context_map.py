@@ -211,7 +211,8 @@ def walk(symbols, shapes, form, budget, model, coder, room):
     Shapes: `symbols` (count,) int16 or int32, `shapes` (tensors, 2), `form` (3,).
     """
     start = np.int64(0)
-    means = np.array([budget * (1 << 32) // max(1, len(symbols)), 0, 1 << 15, 1 << 15, 0])
+    usual = min(budget * (1 << 32) // max(1, len(symbols)), (1 << 32) - 1)  # a chance of 1 is none
+    means = np.array([usual, 0, 1 << 15, 1 << 15, 0])
     means[1] = means[0]
     for t in range(len(shapes)):
         rows, width = shapes[t, 0], shapes[t, 1]
