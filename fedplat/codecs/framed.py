@@ -78,7 +78,12 @@ class Framed:
 
 def _vector(packet: Packet) -> Vector:
     vector = aligned(packet.layout.dim)
-    vector.numpy()[:] = packet.dense()
+    values = vector.numpy()
+    if packet.positions is None:
+        values[:] = packet.dense()
+    else:
+        values.fill(0)
+        values[packet.positions] = packet.numbers
     return vector
 
 
