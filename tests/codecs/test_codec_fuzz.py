@@ -69,11 +69,11 @@ def test_a_frame_of_another_model_is_refused_whatever_its_body(golden):
 
 
 @pytest.mark.slow
-def test_all_cuts_flips_and_huge_numbers_and_50_000_random_bodies_in_capped_memory(tmp_path):
-    """In a process of its own: address space capped, warnings as errors, loops that check bounds."""
+def test_all_cuts_flips_huge_numbers_and_5_000_random_bodies_in_capped_memory(tmp_path):
+    """In a process of its own: 360,000 inputs, warnings as errors, loops that check bounds."""
     script = Path(__file__).with_name("frame_fuzzing.py")
     run = subprocess.run(
-        [sys.executable, script, "50000", "--seed", "1"],
+        [sys.executable, script, "5000", "--seed", "1"],
         env={**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)},
         capture_output=True,
         text=True,
