@@ -56,7 +56,7 @@ def build(part: Mapping[str, Any]) -> Codec:
     """Makes a codec of a scenario's part: `{"name": "float32"}`, `{"name": "stc", "ratio": 0.01}`.
 
     With `target_bytes_per_round`, a codec that has something to tune is tuned each round so that
-    its body takes no more.
+    its frame takes no more.
 
     Raises: ConfigError, if the name or a key is unknown, or the codec refuses a value.
     """

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar
 
 import torch
 
@@ -11,7 +11,7 @@ from fedplat import check
 from fedplat.codecs import frame, stage
 from fedplat.codecs.chain import Chain
 from fedplat.codecs.packet import Packet
-from fedplat.codecs.stage import Stage, Traits
+from fedplat.codecs.stage import Combining, Stage, Traits, Tunable
 from fedplat.errors import ConfigError
 from fedplat.params import Layout
 from fedplat.types import State
@@ -23,14 +23,6 @@ AIM = 0.985
 MOST_TRIALS = 6
 FLATTEST = -0.1  # octaves of size for one of coarseness
 LEAP = 4 * OCTAVE  # once so many trials were too large
-
-
-@runtime_checkable
-class Tunable(Protocol):
-    """A stage that can be made coarser: by factor 2, about half as many bytes."""
-
-    def scaled(self, factor: float) -> Stage:
-        """The same with another coarseness; it decodes what this one decodes."""
 
 
 @dataclass(frozen=True)
@@ -202,8 +194,7 @@ def _coarser(stages: tuple[Stage, ...], factor: float) -> tuple[Stage, ...] | No
 def _coarser_stage(one: Stage, factor: float) -> Stage | None:
     if isinstance(one, Tunable):
         return one.scaled(factor)
-    inner: Any = getattr(one, "inner", None)
-    inside = _coarser(inner, factor) if isinstance(inner, tuple) else None
+    inside = _coarser(one.inner, factor) if isinstance(one, Combining) else None
     if inside is None:
         return None
     changed: Mapping[str, Any] = {"inner": inside}

