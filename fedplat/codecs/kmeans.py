@@ -23,10 +23,12 @@ MOST = 4096
 class KMeans:
     """Makes values the index of the nearest of `clusters` centroids of their range.
 
-    `method = "exact"`: the optimum over a fine histogram, then Lloyd on the values.  `"lloyd"`:
-    FedZip's own, from evenly spaced centroids (`init = "linspace"`, smallest to largest value),
-    `iterations` times; the means of all but the middle cluster leave zeros out.  Of a sparse packet
-    only what travels is clustered.
+    `method = "exact"`: exact on a histogram of cells, each at most 1 % as wide as its values are
+    large, then Lloyd's iterations: on the cells, and one on the values; not exact on the values
+    themselves.  300 times as fast as sklearn's, and more (`codec.kmeans.speedup_vs_sklearn`).
+    `"lloyd"`: FedZip's own, from evenly spaced centroids (`init = "linspace"`, smallest to largest
+    value), `iterations` times; the means of all but the middle cluster leave zeros out.  Of a
+    sparse packet only what travels is clustered.
 
     Indices are by falling count: the commonest is 0.  It comes back as its centroid, which is
     seldom 0: FedZip's zeros too, so every weight is shifted a little.  The float32 centroids travel
@@ -34,7 +36,8 @@ class KMeans:
     Raises: ValueError, if `clusters` is not in 1 … 4096, `iterations` not ≥ 1, a word unknown.
     Source: Malekijoo et al. 2021, "FedZip", quantisation with clustering (as in the authors'
     code: three clusters, four iterations).  arXiv:2102.01593  Exact: Wang and Song 2011,
-    "Ckmeans.1d.dp", The R Journal 3/2, section 2.  Deviates: cells instead of sorted values.
+    "Ckmeans.1d.dp", The R Journal 3/2, section 2.  Deviates: cells instead of sorted
+    values, and where more than some thousand are occupied, runs of cells.
     """
 
     name: ClassVar[str] = "kmeans"
@@ -64,12 +67,14 @@ class KMeans:
     def forward(self, packet: Packet, memory: Memory, seed: int) -> tuple[Packet, Memory]:
         values = np.ascontiguousarray(packet.numbers, dtype=np.float32)
         edges = ranges.edges(packet, self.scope, self.block)
-        symbols = np.empty(len(values), dtype=np.int16)
+        parts = [np.empty(0, dtype=np.int16)]
         centroids = np.zeros((len(edges) - 1, self.clusters), dtype=np.float32)
         for which, (start, stop) in enumerate(pairwise(edges)):
             if stop > start:
-                symbols[start:stop], found = self._clustered(values[start:stop])
+                symbols, found = self._clustered(values[start:stop])
                 centroids[which, : len(found)] = found
+                parts.append(symbols)
+        symbols = parts[-1] if len(parts) <= 2 else np.concatenate(parts)  # a pass less, of one
         return packet.quantised(symbols, centroids.ravel()), {}
 
     def backward(self, packet: Packet, layout: Layout) -> Packet:
@@ -87,17 +92,11 @@ class KMeans:
     def _clustered(self, values: Values) -> tuple[Symbols, NDArray[np.float64]]:
         """Indices by falling count, and their centroids."""
         if self.method == "exact":
-            centroids = kernel.optimal(values, self.clusters)
-            labels = kernel.nearest(values, centroids)
-            counts, centroids = kernel.means(values, labels, centroids)
-        else:
-            centroids = self._evenly_spaced(values)
-            labels = kernel.nearest(values, centroids)
-            counts = np.bincount(labels, minlength=len(centroids))
-        order = np.argsort(-counts, kind="stable")
-        rank = np.empty(len(order), dtype=np.int16)
-        rank[order] = np.arange(len(order))
-        return rank[labels], centroids[order]
+            return kernel.optimal(values, self.clusters)
+        centroids = self._evenly_spaced(values)
+        labels = kernel.nearest(values, centroids)
+        counts = np.bincount(labels, minlength=len(centroids))
+        return kernel.by_count(labels, counts, centroids)
 
     def _evenly_spaced(self, values: Values) -> NDArray[np.float64]:
         low, high = np.float64(values.min()), np.float64(values.max())

@@ -1,6 +1,7 @@
 """The clustering is as good as the optimum, FedZip's is as its authors wrote it."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def test_of_a_few_values_the_clusters_are_the_best_of_all(seed: int, count: int)
     assert found <= optimum(values, count) * (1 + 1e-3) + 1e-12
 
 
-@pytest.mark.parametrize("kind", ["normal", "heavy", "far from zero", "two heaps"])
+@pytest.mark.parametrize("kind", ["normal", "heavy", "far from zero", "far but one", "two heaps"])
 @pytest.mark.parametrize("count", [2, 3, 15])
 def test_the_error_is_not_above_that_of_sklearn(kind: str, count: int) -> None:
     rng = np.random.default_rng(1)
@@ -54,6 +55,7 @@ def test_the_error_is_not_above_that_of_sklearn(kind: str, count: int) -> None:
         "normal": rng.standard_normal(20_000),
         "heavy": rng.standard_t(3, 20_000) * 1e-3,
         "far from zero": 100 + 0.1 * rng.standard_normal(20_000),
+        "far but one": np.append(100 + 0.1 * rng.standard_normal(19_999), 0.0),
         "two heaps": np.where(rng.random(20_000) < 0.9, 0.01, 5.0) * rng.standard_normal(20_000),
     }
     values = drawn[kind].astype(np.float32)
@@ -62,6 +64,59 @@ def test_the_error_is_not_above_that_of_sklearn(kind: str, count: int) -> None:
     labels = clusters.nearest(values, centroids)
     error = float(((values - centroids[labels]) ** 2).sum())
     assert squared_error(KMeans(count), values) <= error * (1 + 1e-4)
+
+
+MANY = {
+    "normal": np.random.default_rng(6).standard_normal(30_000),
+    "positive": np.random.default_rng(7).exponential(size=30_000),
+    "zeros of both signs": np.concatenate(
+        [np.random.default_rng(8).standard_cauchy(20_000), [0.0, -0.0, 1e-45, -1e-45, 3e38] * 900]
+    ),
+}
+
+
+@pytest.mark.parametrize("count", [1, 2, 15, 300])
+@pytest.mark.parametrize("kind", MANY)
+def test_looking_labels_up_finds_what_comparing_each_value_finds(kind: str, count: int) -> None:
+    values = MANY[kind].astype(np.float32)
+    cells = clusters._by_exponent(values.view(np.uint32))
+    before = cells.centroids(count)
+    labels, centroids = clusters._looked_up(values, cells, before)
+    expected, means = clusters._compared(values, before)
+    np.testing.assert_array_equal(labels, expected)
+    np.testing.assert_allclose(centroids, means, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", MANY)
+def test_cells_ascend_and_have_their_values_counts_and_sums(kind: str) -> None:
+    values = MANY[kind].astype(np.float32)
+    few = np.float32(100) + np.float32(0.01) * values[np.abs(values) < 5]
+    for numbers, fine in ((values, False), (few, True)):
+        cells = clusters._by_exponent(numbers.view(np.uint32))
+        cells = clusters._cut(numbers.view(np.uint32), cells) if fine else cells
+        assert (np.diff(cells.low) >= 0).all()
+        assert (cells.low <= cells.high).all()
+        ordered = np.sort(numbers)
+        starts = np.append(0, np.cumsum(cells.counts))
+        assert starts[-1] == len(numbers)
+        for start, stop, sum_ in zip(starts, starts[1:], cells.sums, strict=False):
+            assert sum_ == math.fsum(ordered[start:stop].tolist())
+
+
+@pytest.mark.parametrize("far", [0.0, -1.0, 50.0, 1e6])
+def test_a_value_far_from_many_has_a_cluster_of_its_own(far: float) -> None:
+    drawn = 100 + 0.1 * np.random.default_rng(9).standard_normal(100_000)
+    values = np.append(drawn, far).astype(np.float32)
+    labels, centroids = clusters.optimal(values, 2)
+    assert np.flatnonzero(labels == 1).tolist() == [100_000]
+    assert centroids[1] == values[-1]
+
+
+def test_more_values_than_a_packed_sum_has_room_for_are_counted_all_the_same() -> None:
+    values = np.full(2 * clusters.CHUNK + 5, np.float32(1.0078124))  # the last of its cell
+    cells = clusters._by_exponent(values.view(np.uint32))
+    assert cells.counts.tolist() == [len(values)]
+    assert cells.sums.tolist() == [len(values) * float(values[0])]
 
 
 def test_lloyd_from_even_spacing_is_worse_than_the_optimum() -> None:

@@ -1,24 +1,37 @@
-"""One-dimensional k-means: optimal on a fine histogram, then settled on the values themselves.
+"""One-dimensional k-means: optimal on a histogram, settled on its cells, then on the values.
 
-Values are counted in cells by sign, exponent and first mantissa bits, so a cell is at most 1 % as
-wide as its values are large.  Where few cells are occupied (values that differ by little from one
-another) cells of equal width are taken.  Sums are float64, in a fixed order.
+A cell is the values of one sign, exponent and first mantissa bits, so it is at most 1 % as wide as
+its values are large.  Where few cells are occupied (values that differ by little from one another)
+they are cut once more, by the next bits; few values are a cell each.
+
+Two passes over the values: one counts and sums each cell, one looks the label of a cell up.  Only
+values in cells with a border between two clusters inside are compared with it.
 """
 
+from dataclasses import dataclass
 from typing import no_type_check
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-CELLS = 1 << 16
-FEW = 256  # occupied cells below which equal widths resolve more
-WIDTHS = 2048  # cells of equal width
-SETTLING = 1  # Lloyd's iterations on the values, after the optimum on cells
-FINE = 256  # cells narrower than the mean magnitude by this are merged
+from fedplat.codecs.kernels import runs
+
+SORTED = 512  # values up to which each is a cell
+KEYS = 1 << 16
+FEW = 256  # occupied cells below which they are cut once more
+RUNS = 1024  # runs of cells that the best partition is sought among, and MORE a cluster
+MORE = 8
+BITS = 16  # low bits of a float32 that do not tell its cell
+PARTS = 14  # log2 of the cells, at most, that are cut out of few
+COUNT = 40  # a cell's count is above this bit, the sum of its values' low bits below
+LOWS = (1 << COUNT) - 1
+CHUNK = 1 << 22  # values, at most, that such a sum has room for
 TILE = 512
 
 Values = NDArray[np.float32]
+Bits = NDArray[np.uint32]
+Numbers = NDArray[np.float64]
 Centroids = NDArray[np.float64]
 Labels = NDArray[np.int16]
 Counts = NDArray[np.int64]
@@ -26,31 +39,68 @@ Counts = NDArray[np.int64]
 _compiled = numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy")
 
 
-def optimal(values: Values, clusters: int) -> Centroids:
-    """Returns ascending centroids with the least squared error, as far as cells resolve.
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """Occupied cells by ascending values.
 
-    The optimum of all partitions between cells (dynamic programming over ascending borders), then
-    Lloyd's iterations on the values, none of which raises the error.
-    Shapes: `values` (n,), n ≥ 1 → (m,), m ≤ `clusters`: fewer, if fewer cells are occupied.
+    `low`, `high`: the ends of the range.  Shapes: all (cells,).
     """
-    counts, sums = _by_exponent(values)
-    if np.count_nonzero(counts) < FEW:
-        low, high = float(values.min()), float(values.max())
-        counts, sums = _by_width(values, low, (WIDTHS - 1) / max(high - low, 1e-300))
-    else:
-        counts, sums = _merged(counts, sums)
-    kept = np.flatnonzero(counts)
-    found: Centroids = _partition(counts[kept], sums[kept], min(clusters, len(kept)))
-    for _ in range(SETTLING):
-        found = means(values, nearest(values, found), found)[1]
-    return found
+
+    keys: Counts
+    low: Values
+    high: Values
+    counts: Counts
+    sums: Numbers
+
+    def centroids(self, clusters: int) -> Centroids:
+        """Ascending; those of the best partition into runs of cells, settled on the cells."""
+        edges = self._runs(RUNS + MORE * clusters)
+        return runs.centroids(self.counts, self.sums, edges, clusters)
+
+    def _runs(self, most: int) -> Counts:
+        """Where runs of cells begin, and the last one's end.
+
+        Half of them by how much lies where, about as the density of best centroids; a quarter are
+        of equal width, so that what is far from all else is alone; a quarter of equally many cells.
+        """
+        cells = len(self.counts)
+        if cells <= most:
+            return np.arange(cells + 1)
+        width = self.high.astype(np.float64) - self.low
+        measure = np.cumsum(np.sqrt(self.counts * width * np.sqrt(np.sqrt(width / self.counts))))
+        apart = self.low - np.float64(self.low[0])
+        share = 2 * measure / measure[-1] + apart / apart[-1] + np.arange(cells) / cells
+        run = (share * (most / 4)).astype(np.int64)
+        return np.concatenate([[0], np.flatnonzero(np.diff(run)) + 1, [cells]])
+
+
+def optimal(values: Values, clusters: int) -> tuple[Labels, Centroids]:
+    """Returns the labels by falling count, and the centroids, with nearly the least squared error.
+
+    Not the optimum on the values: the least error of all partitions into runs of cells (dynamic
+    programming), then Lloyd's iterations on the cells until nothing moves, then one on the values.
+    Guarantees: each centroid is the mean of what has its label.  Same bits on every CPU.
+    Shapes: `values` (n,), n ≥ 1 → (n,), (m,), m ≤ `clusters`: fewer, if fewer cells are occupied.
+    """
+    if len(values) <= SORTED:
+        return _compared(values, _each(values).centroids(clusters))
+    bits = values.view(np.uint32)
+    cells = _by_exponent(bits)
+    if len(cells.counts) < FEW:
+        return _compared(values, _cut(bits, cells).centroids(clusters))
+    return _looked_up(values, cells, cells.centroids(clusters))
+
+
+def by_count(labels: Labels, counts: Counts, centroids: Centroids) -> tuple[Labels, Centroids]:
+    """Returns the labels numbered by falling count, and the centroids in that order."""
+    order = np.argsort(-counts, kind="stable")
+    return _inverse(order)[labels], centroids[order]
 
 
 def nearest(values: Values, centroids: Centroids) -> Labels:
     """Returns the index of the nearest of ascending centroids; halfway, the lower one's."""
-    borders = ((centroids[1:] + centroids[:-1]) / 2).astype(np.float32)
     labels = np.empty(len(values), dtype=np.int16)
-    _label(values, borders, labels)
+    _label(values, _borders_between(centroids), labels)
     return labels
 
 
@@ -66,51 +116,160 @@ def means(
     return counts, np.where(shares > 0, sums / np.maximum(shares, 1), before)
 
 
-@_compiled
-@no_type_check
-def _by_exponent(values):
-    """Count and sum of each cell, cells by ascending values."""
-    counts, sums = np.zeros(CELLS, dtype=np.int64), np.zeros(CELLS, dtype=np.float64)
-    bits = values.view(np.uint32)
-    for i in range(len(values)):
-        key = np.int64(bits[i] >> np.uint32(16))
-        cell = CELLS - 1 - key if key >= CELLS // 2 else key + CELLS // 2
-        counts[cell] += 1
-        sums[cell] += values[i]
-    return counts, sums
+def _borders_between(centroids: Centroids) -> Values:
+    return ((centroids[1:] + centroids[:-1]) / 2).astype(np.float32) + np.float32(0)  # no -0
+
+
+def _each(values: Values) -> Cells:
+    """Each value that occurs is a cell."""
+    found, counts = np.unique(values, return_counts=True)
+    return Cells(np.arange(len(found)), found, found, counts, found.astype(np.float64) * counts)
+
+
+def _by_exponent(bits: Bits) -> Cells:
+    counts, lows = _counted(bits)
+    kept = np.flatnonzero(counts)
+    return _ascending(kept << BITS, counts[kept], lows[kept], BITS)
+
+
+def _cut(bits: Bits, cells: Cells) -> Cells:
+    """Each cell cut by the next bits.  Shapes: fewer than FEW cells."""
+    keys = np.sort(cells.keys)
+    low_bits = BITS + int(len(keys) - 1).bit_length() - PARTS
+    parts = np.arange(1 << (BITS - low_bits))
+    first = np.zeros(KEYS, dtype=np.int64)
+    first[keys] = np.arange(len(keys)) * len(parts)
+    starts = ((keys[:, None] << BITS) + (parts << low_bits)).ravel()
+    counts, lows = _counted_finer(bits, first, len(starts), low_bits)
+    kept = np.flatnonzero(counts)
+    return _ascending(starts[kept], counts[kept], lows[kept], low_bits)
+
+
+def _ascending(starts: Counts, counts: Counts, lows: Counts, low_bits: int) -> Cells:
+    """The cells, which are given by ascending first bits, by ascending values."""
+    positive = int(np.searchsorted(starts, 1 << 31))
+    order = np.concatenate([np.arange(len(starts))[positive:][::-1], np.arange(positive)])
+    starts, counts, lows = starts[order], counts[order], lows[order]
+    first = starts.astype(np.uint32)
+    near = first.view(np.float32)  # what is nearest to 0 in a cell, and what is furthest
+    far = (first + np.uint32((1 << low_bits) - 1)).view(np.float32)
+    steps = (first + np.uint32(1)).view(np.float32).astype(np.float64) - near
+    sums = counts * near.astype(np.float64) + lows * steps
+    return Cells(starts >> BITS, np.minimum(near, far), np.maximum(near, far), counts, sums)
+
+
+def _compared(values: Values, centroids: Centroids) -> tuple[Labels, Centroids]:
+    """The labels of the nearest centroids, and their means, where each value has to be compared."""
+    labels = nearest(values, centroids)
+    return by_count(labels, *means(values, labels, centroids))
+
+
+def _looked_up(values: Values, cells: Cells, before: Centroids) -> tuple[Labels, Centroids]:
+    """The same, where most values are in cells that have one label."""
+    borders = _borders_between(before)
+    lowest, highest = np.searchsorted(borders, cells.low), np.searchsorted(borders, cells.high)
+    mixed, pure = lowest < highest, lowest == highest
+    guess = _expected(cells, borders, lowest, highest)
+    rank = _inverse(guess)
+    table = np.zeros(KEYS, dtype=np.int16)
+    table[cells.keys] = np.where(mixed, -1, rank[lowest])
+    places = np.empty(int(cells.counts[mixed].sum()) + 1, dtype=np.int64)
+    labels = np.empty(len(values), dtype=np.int16)
+    _look_up(values.view(np.uint32), table, labels, places)
+    places = places[:-1]
+    rest = values[places]
+    own = np.empty(len(rest), dtype=np.int16)
+    _label(rest, borders, own)
+    labels[places] = rank[own]
+    most = len(before)
+    counts = np.bincount(lowest[pure], cells.counts[pure], most) + np.bincount(own, None, most)
+    sums = np.bincount(lowest[pure], cells.sums[pure], most) + np.bincount(own, rest, most)
+    found = np.where(counts > 0, sums / np.maximum(counts, 1), before)
+    order = np.argsort(-counts, kind="stable")
+    if not np.array_equal(order, guess):
+        _renumber(labels, _inverse(order)[guess])
+    return labels, found[order]
+
+
+def _expected(cells: Cells, borders: Values, lowest: Counts, highest: Counts) -> Counts:
+    """The order by falling count as it is, if the values of a cell lie evenly: nearly always."""
+    next_border = np.append(borders.astype(np.float64), np.inf)[lowest]
+    width = cells.high.astype(np.float64) - cells.low
+    below = cells.counts * np.minimum((next_border - cells.low) / width, 1.0)
+    counts = np.bincount(lowest, below, len(borders) + 1)
+    counts += np.bincount(highest, cells.counts - below, len(borders) + 1)
+    return np.argsort(-counts, kind="stable")
+
+
+def _inverse(order: Counts) -> Labels:
+    rank = np.empty(len(order), dtype=np.int16)
+    rank[order] = np.arange(len(order))
+    return rank
 
 
 @_compiled
 @no_type_check
-def _merged(counts, sums):
-    """The same cells, but no two with means much closer than the mean magnitude / FINE."""
-    magnitude, values = 0.0, 0
-    for cell in range(CELLS):
-        magnitude += abs(sums[cell])
-        values += counts[cell]
-    least = magnitude / values / FINE
-    merged, added = np.zeros(CELLS, dtype=np.int64), np.zeros(CELLS, dtype=np.float64)
-    at, limit = -1, -np.inf
-    for cell in range(CELLS):
-        if counts[cell] == 0:
-            continue
-        mean = sums[cell] / counts[cell]
-        if mean > limit:
-            at, limit = at + 1, mean + least
-        merged[at] += counts[cell]
-        added[at] += sums[cell]
-    return merged, added
+def _counted(bits):
+    """Of each key the count of values and the sum of their low bits: in one word, then apart."""
+    counts, lows = np.zeros(KEYS, dtype=np.int64), np.zeros(KEYS, dtype=np.int64)
+    packed, one = np.zeros(KEYS, dtype=np.int64), np.int64(1) << np.int64(COUNT)
+    for start in range(0, len(bits), CHUNK):
+        part = bits[start : start + CHUNK]
+        for i in range(len(part)):
+            packed[part[i] >> np.uint32(16)] += one + np.int64(part[i] & np.uint32(0xFFFF))
+        _unpack(packed, counts, lows)
+    return counts, lows
 
 
 @_compiled
 @no_type_check
-def _by_width(values, low, scale):
-    counts, sums = np.zeros(WIDTHS, dtype=np.int64), np.zeros(WIDTHS, dtype=np.float64)
-    for i in range(len(values)):
-        cell = np.int64((np.float64(values[i]) - low) * scale)
-        counts[cell] += 1
-        sums[cell] += values[i]
-    return counts, sums
+def _counted_finer(bits, first, cells, low_bits):
+    """The same of each key's parts; `first` is the number of its first part."""
+    counts, lows = np.zeros(cells, dtype=np.int64), np.zeros(cells, dtype=np.int64)
+    packed, one = np.zeros(cells, dtype=np.int64), np.int64(1) << np.int64(COUNT)
+    mask = (np.int64(1) << np.int64(low_bits)) - 1
+    for start in range(0, len(bits), CHUNK):
+        part = bits[start : start + CHUNK]
+        for i in range(len(part)):
+            low = np.int64(part[i] & np.uint32(0xFFFF))
+            cell = first[part[i] >> np.uint32(16)] + (low >> np.int64(low_bits))
+            packed[cell] += one + (low & mask)
+        _unpack(packed, counts, lows)
+    return counts, lows
+
+
+@_compiled
+@no_type_check
+def _unpack(packed, counts, lows):
+    """Adds what has been packed, and empties it."""
+    for cell in range(len(packed)):
+        if packed[cell] == 0:
+            continue  # memory that nobody writes costs nothing
+        counts[cell] += packed[cell] >> np.int64(COUNT)
+        lows[cell] += packed[cell] & np.int64(LOWS)
+        packed[cell] = 0
+
+
+@_compiled
+@no_type_check
+def _look_up(bits, table, labels, places):
+    """Writes each key's label, and the places of those without one; `places` has room for one more.
+
+    No branches: which values come next to a border is hard to foresee.
+    """
+    count = 0
+    for i in range(len(bits)):
+        label = table[bits[i] >> np.uint32(16)]
+        labels[i] = label
+        places[count] = i
+        count += label < 0
+
+
+@_compiled
+@no_type_check
+def _renumber(labels, names):
+    for i in range(len(labels)):
+        labels[i] = names[labels[i]]
 
 
 @_compiled
@@ -148,62 +307,3 @@ def _totals(values, labels, clusters, middle):
         counts[0] += counts[lane]
         sums[0] += sums[lane]
     return counts[0], counts[0] - zeros, sums[0]
-
-
-@_compiled
-@no_type_check
-def _partition(counts, sums, clusters):
-    """The means of the best partition of ascending cells into runs.
-
-    The last border of the best partition of the first `end` cells grows with `end`, so the borders
-    of all ends are found by halving: O(clusters · cells · log cells).
-    """
-    cells = len(counts)
-    weight, total = np.zeros(cells + 1), np.zeros(cells + 1)
-    for i in range(cells):
-        weight[i + 1] = weight[i] + counts[i]
-        total[i + 1] = total[i] + sums[i]
-    centre = total[cells] / weight[cells]
-    for i in range(cells + 1):
-        total[i] -= weight[i] * centre  # costs are differences of squares: small numbers are exact
-    cost, following = np.zeros(cells + 1), np.zeros(cells + 1)
-    for end in range(1, cells + 1):
-        cost[end] = -total[end] * total[end] / weight[end]
-    border = np.zeros((clusters, cells + 1), dtype=np.int64)
-    for k in range(1, clusters):
-        _borders(cost, weight, total, border[k], following)
-        cost[:] = following
-    found, end = np.zeros(clusters), cells
-    for k in range(clusters - 1, -1, -1):
-        start = border[k, end]
-        if weight[end] > weight[start]:
-            found[k] = centre + (total[end] - total[start]) / (weight[end] - weight[start])
-        else:
-            found[k] = found[k + 1]
-        end = start
-    return found
-
-
-@_compiled
-@no_type_check
-def _borders(cost, weight, total, border, following):
-    """The best last border for every end, and its cost; a stack of halves in place of recursion."""
-    stack = np.empty((128, 4), dtype=np.int64)
-    stack[0] = (0, len(cost) - 1, 0, len(cost) - 1)
-    depth = 1
-    while depth > 0:
-        depth -= 1
-        first, last, low, high = stack[depth]
-        if first > last:
-            continue
-        end = (first + last) // 2
-        best, at = np.inf, low
-        for start in range(low, min(end, high) + 1):
-            share, sum_ = weight[end] - weight[start], total[end] - total[start]
-            found = cost[start] - (sum_ * sum_ / share if share > 0 else 0.0)
-            if found < best:
-                best, at = found, start
-        following[end], border[end] = best, at
-        stack[depth] = (first, end - 1, low, at)
-        stack[depth + 1] = (end + 1, last, at, high)
-        depth += 2
