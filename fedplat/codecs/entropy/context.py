@@ -78,7 +78,7 @@ def _written_symbols(packet: Packet, form: Form, alphabet: tuple[int, int]) -> b
         shifted = bool((symbols == 0).any())
         symbols, head = _shifted(symbols) if shifted else symbols, bytes([shifted])
         alphabet = (alphabet[0], alphabet[1] + shifted)
-    symbols = _spread(symbols, packet)
+    symbols = np.ascontiguousarray(symbols) if form.where == "drawn" else _spread(symbols, packet)
     hits = int(np.count_nonzero(symbols))
     return head + varint.write(hits) + _coded(symbols, shapes, _sizes(alphabet), hits)
 
