@@ -25,7 +25,7 @@ class KMeans:
 
     `method = "exact"`: exact on a histogram of cells, each at most 1 % as wide as its values are
     large, then Lloyd's iterations: on the cells, and one on the values; not exact on the values
-    themselves.  300 times as fast as sklearn's, and more (`codec.kmeans.speedup_vs_sklearn`).
+    themselves.  Compared with sklearn's: `codec.kmeans.speedup_vs_sklearn`.
     `"lloyd"`: FedZip's own, from evenly spaced centroids (`init = "linspace"`, smallest to largest
     value), `iterations` times; the means of all but the middle cluster leave zeros out.  Of a
     sparse packet only what travels is clustered.
