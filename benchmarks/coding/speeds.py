@@ -70,8 +70,9 @@ def top_k(payload: Payload, repeats: int) -> Measured:
 
 
 def k_means(payload: Payload, repeats: int) -> Measured:
-    """15 clusters of all values, beside sklearn: how much faster, and the errors' ratio."""
+    """15 clusters of all values, beside sklearn, both on one thread: speeds and errors."""
     from sklearn.cluster import KMeans as Sklearn
+    from threadpoolctl import threadpool_limits
 
     layout = Layout.of([TensorSpec("all", torch.float32, (payload.layout.dim,))])
     packet = Packet(layout, values=payload.vector.numpy())
@@ -79,7 +80,8 @@ def k_means(payload: Payload, repeats: int) -> Measured:
     found = {}
 
     def theirs() -> None:
-        found["sklearn"] = Sklearn(CLUSTERS, n_init=1, random_state=0).fit(column)
+        with threadpool_limits(1):
+            found["sklearn"] = Sklearn(CLUSTERS, n_init=1, random_state=0).fit(column)
 
     seconds = interleaved(
         {"ours, exact": lambda: stage.forward(packet, {}, 0), "sklearn, n_init 1": theirs},
