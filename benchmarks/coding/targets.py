@@ -110,8 +110,8 @@ def steps(report: Report, measured: Mapping[str, Mapping[str, Any]], how: str) -
             value(step, "speedup") if error <= 1 else None,
             "ratio",
             at_least=at_least,
-            how=f"15 clusters of {on}, one thread; sklearn's KMeans(15, n_init=1) over ours, whose squared "
-            f"error is {error:.6f} of sklearn's",
+            how=f"15 clusters of {on}, one thread; sklearn's KMeans(15, n_init=1) over ours, whose "
+            f"squared error is {error:.6f} of sklearn's",
         )
     report.figure(
         "codec.fast.encode_mb_s",
