@@ -20,7 +20,7 @@ OCTAVE = 1024  # ticks that make a chain twice as coarse
 COARSEST = 32 * OCTAVE
 CLOSE_ENOUGH = 0.97  # of the target
 AIM = 0.985
-MOST_TRIALS = 6
+MOST_TRIALS = 16  # one or two once it is warm
 FLATTEST = -0.1  # octaves of size for one of coarseness
 LEAP = 4 * OCTAVE  # once so many trials were too large
 
@@ -30,7 +30,7 @@ class Budget:
     """Makes `inner` as coarse as a frame of `target_bytes`, header included, asks for.
 
     The body is that of `inner`: which coarseness it was, a decoder need not know.  It is looked for
-    from where the last accepted update ended, by secants, in six trials or fewer.
+    from where the last accepted update ended, by secants, mostly in one trial, in sixteen at most.
 
     Guarantees: a frame takes `target_bytes` or less, and more than 97 % of it where `inner` can
     come so close in the trials; the same update, state and seed give the same bytes; state follows

@@ -183,13 +183,15 @@ def searched(size_of, most, start=0):
 
 
 @given(st.floats(0.4, 2.5), st.integers(100, 10**7), st.integers(1_000, 10**6), st.integers(-8, 8))
-def test_sizes_that_fall_as_a_power_are_found_in_six_trials(exponent, scale, most, start):
+def test_sizes_that_fall_as_a_power_are_found_from_wherever_the_search_begins(
+    exponent, scale, most, start
+):
     def size_of(tick):
         return 20 + round(scale * power(tick) ** -exponent)
 
     found, trials = searched(size_of, most, start * budget.OCTAVE)
     assert trials <= budget.MOST_TRIALS
-    assert found is not None and 0.95 * most < found <= most
+    assert found is not None and 0.96 * most < found <= most
 
 
 @given(st.lists(st.integers(1, 10**6), min_size=80, max_size=80), st.integers(1, 10**6))
