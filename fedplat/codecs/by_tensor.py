@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fedplat import check, rng
 from fedplat.codecs import varint
+from fedplat.codecs.chain import Chain
 from fedplat.codecs.packet import Packet, Positions, Values, tensor_edges
 from fedplat.codecs.stage import Body, Traits
 from fedplat.errors import CorruptPayloadError
@@ -67,8 +68,8 @@ class ByTensor:
 
     Guarantees: every float32 tensor is in exactly one of them; each sees a vector of its own, with
     a random stream and a state of its own; what decodes is sparse if all of them are.
-    Raises: ValueError, if there is no route; from `init`, if a route takes no tensor of the model,
-    or a tensor finds no route and there is no default.
+    Raises: ValueError, if there is no route, or one shares a scale; from `init`, if a route takes
+    no tensor of the model, or a tensor finds no route and there is no default.
     """
 
     name: ClassVar[str] = "by_tensor"
@@ -78,6 +79,8 @@ class ByTensor:
     def __post_init__(self) -> None:
         if not self.routes:
             raise ValueError("by_tensor needs one route or more")
+        if any(isinstance(one, Chain) and one.shared(Layout(())) for one in self.bodies):
+            raise ValueError('scale = "shared" is of a whole update: a route has its "own"')
 
     @property
     def bodies(self) -> tuple[Body, ...]:
@@ -99,6 +102,7 @@ class ByTensor:
             seeded=any(one.seeded for one in found),
             stateful=any(one.stateful for one in found),
             corrected=bool(biased) and all(one.corrected for one in dropping or biased),
+            accelerates=any(one.accelerates for one in found),
         )
 
     def init(self, layout: Layout) -> State:

@@ -4,12 +4,16 @@ from fedplat.codecs.framed import Framed
 from fedplat.codecs.stage import Traits
 from fedplat.config.scenario import Scenario
 from fedplat.engine.payload import Cargo
-from fedplat.errors import CompositionError
+from fedplat.errors import CompositionError, ConfigError
 from fedplat.protocols import Codec, SharingCodec
+from fedplat.runtime.downlink import trainable
 
 
 def refuse_what_is_never_made_up_for(scenario: Scenario, cargo: Cargo) -> None:
-    """Raises: CompositionError, if a part of what is learned could never reach the model."""
+    """Raises: ConfigError, if a codec does not fit the model; CompositionError, if a part of what
+    is learned could never reach it.
+    """
+    _refuse_what_does_not_fit_the_model(scenario, cargo)
     _refuse_downlink(scenario, cargo)
     up = traits(cargo.codec)
     if up.drops and not up.corrected and scenario.per_round < scenario.clients.count:
@@ -19,6 +23,20 @@ def refuse_what_is_never_made_up_for(scenario: Scenario, cargo: Cargo) -> None:
             f"{scenario.per_round} of {scenario.clients.count} clients",
             instead="the same with error feedback, or an unbiased codec: eden, qsgd, randk",
         )
+
+
+def _refuse_what_does_not_fit_the_model(scenario: Scenario, cargo: Cargo) -> None:
+    """Raises: ConfigError, if a codec can not even begin: a route takes no tensor, say."""
+    for key, part, codec, layout in (
+        ("codec", scenario.codec, cargo.codec, cargo.shared),
+        ("downlink", scenario.downlink, cargo.downlink, trainable(cargo.shared)),
+    ):
+        if part is None or codec is None:
+            continue
+        try:
+            codec.init(layout)
+        except ValueError as error:
+            raise ConfigError(where=f"{key} {part['name']}", reason=str(error)) from error
 
 
 def _refuse_downlink(scenario: Scenario, cargo: Cargo) -> None:
@@ -58,7 +76,7 @@ def warnings(scenario: Scenario, cargo: Cargo) -> list[str]:
     if up.corrected and share < 1:
         said.append(
             f"codec {name} makes up for a loss when the client is asked again, and a round asks "
-            f"{share:.0%} of them: that slows it down about {1 / share:.0f} times (Li & Li 2023); "
+            f"{share:.0%} of them: that slows it down about {1 / share:.1f} times (Li & Li 2023); "
             "eden, qsgd and randk need no memory"
         )
     if scenario.downlink is not None and not isinstance(cargo.downlink, Framed):

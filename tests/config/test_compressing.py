@@ -13,6 +13,13 @@ SOME = {"clients.count": 6, "clients.per_round": 4}
 DROPPING = {"name": "topk", "error_feedback": False}
 
 
+ROUTED = {
+    "name": "by_tensor",
+    "routes": [{"max_numel": 20, "codec": "bf16"}],
+    "default": {"name": "dgc", "ratio": 0.1},
+}
+
+
 def warnings(**overrides):
     return build(small(**overrides)).warnings
 
@@ -75,7 +82,11 @@ def test_what_works_but_not_as_one_may_expect_is_said():
     assert warnings(codec="stc", **ALL) == ()
     assert "nothing makes up for it" in warnings(codec=DROPPING, **ALL)[0]
     (said,) = warnings(codec="stc", **SOME)
-    assert "makes up for a loss when the client is asked again" in said and "67%" in said
+    assert (
+        "makes up for a loss when the client is asked again" in said
+        and "67%" in said
+        and "1.5 times" in said
+    )
 
 
 def test_what_is_not_compressed_beside_an_update_is_said():
@@ -89,6 +100,7 @@ def test_what_is_not_compressed_beside_an_update_is_said():
     ("downlink", "words"),
     [
         ("dgc", "downlink dgc: its momentum would change the server's step"),
+        (ROUTED, "downlink by_tensor: its momentum would change the server's step"),
         ({"name": "terngrad", "scale": "shared"}, "its scale is shared among senders"),
     ],
 )
@@ -101,3 +113,22 @@ def test_what_is_for_clients_only_is_no_downlink(downlink, words):
 def test_a_downlink_without_smaller_steps_is_said_to_be_of_no_use():
     (said,) = warnings(downlink="float32", **ALL)
     assert "no steps that are smaller than the model" in said
+
+
+UNMATCHED = {**ROUTED, "routes": [{"matching": "nowhere", "codec": "bf16"}]}
+TINY = {"name": "topk", "target_bytes_per_round": 70}
+SHARED = {**ROUTED, "default": {"name": "terngrad", "scale": "shared"}}
+
+
+@pytest.mark.parametrize("key", ["codec", "downlink"])
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        (UNMATCHED, "by_tensor: the route matching = 'nowhere' takes no tensor"),
+        (TINY, "topk: "),
+        (SHARED, 'scale = "shared" is of a whole update'),
+    ],
+)
+def test_what_does_not_fit_the_model_is_refused_when_the_scenario_is_loaded(key, part, words):
+    with pytest.raises(ConfigError, match=words):
+        build(small(**{key: part}, **ALL))
