@@ -153,16 +153,8 @@ BIG = {
 }  # fmt: skip
 
 
-BEYOND = {"lossless-auto": "context takes 2.9 × for float32 values"}
-
-
-def _known(name):
-    """Marked, where the bound is not kept yet: the test goes red when it is."""
-    return [pytest.mark.xfail(reason=BEYOND[name])] if name in BEYOND else []
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [pytest.param(one, marks=_known(one)) for one in sorted(BIG)])
+@pytest.mark.parametrize("name", sorted(BIG))
 def test_so_it_is_for_a_million_values_and_it_takes_no_longer_than_a_bound(name):
     made = codecs.build(_for_large(PARTS[name]))
     sent, _ = made.encode(update(LARGE.dim), LARGE, made.init(LARGE), STAMP)

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from fedplat.codecs import varint
 from fedplat.codecs.kernels import context_coder, context_floats, context_map
+from fedplat.codecs.kernels.context_coder import Coder, Room
 from fedplat.codecs.packet import Form, Packet, Positions
 from fedplat.errors import CorruptPayloadError
 from fedplat.params import Layout
 
 SPARSE = 8  # a map of which less than an eighth is not 0 is read with positions
 SIGNS = np.array([1, 0, 0])  # sizes of a map of signs
+CUT = "the context coder's bytes are cut, altered or too many"
 Map = NDArray[Any]  # int16, or int32 where 1 was added
 
 
@@ -89,15 +91,15 @@ def _read_symbols(
     shifted, (lowest, highest) = 0, alphabet
     if form.where == "some":
         shifted, payload = varint.read(payload, most=1)
-    sizes = _sizes((lowest, highest + shifted))
-    dtype: np.dtype[Any] = np.dtype(np.int32 if shifted else np.int16)
-    symbols, _ = _decoded(payload, shapes, sizes, dtype)
+    highest += shifted
+    symbols = _map(shapes, np.int32 if highest > np.iinfo(np.int16).max else np.int16)
+    _end(*_read_map(payload, symbols, shapes, _sizes((lowest, highest))))
     positions = None
     if form.where == "some" or (form.where == "all" and form.zeros and _few(symbols)):
         positions = np.flatnonzero(symbols)
         symbols = symbols[positions]
     if shifted:
-        symbols[symbols > 0] -= 1
+        np.subtract(symbols, symbols > 0, out=symbols)
         if symbols.all():
             raise CorruptPayloadError(reason="symbols are shifted for a 0 that does not occur")
     _refuse_strangers(symbols, alphabet, _corrupt)
@@ -158,12 +160,28 @@ def _written_values(packet: Packet, form: Form) -> bytes:
 
 
 def _read_values(payload: memoryview, layout: Layout, form: Form, shapes: Positions) -> Packet:
-    signs, bits = _decoded(payload, shapes, SIGNS, np.dtype(np.int16), values=True)
     if form.where == "some":
-        return Packet(layout, values=bits.view(np.float32), positions=np.flatnonzero(signs))
-    values = np.zeros(len(signs), dtype=np.float32)
-    values[signs != 0] = bits.view(np.float32)
-    return Packet(layout, values=values)
+        return _read_some(payload, layout, shapes)
+    signs = _map(shapes, np.int32)
+    coder, room = _read_map(payload, signs, shapes, SIGNS)
+    _read_floats(signs, coder, room)  # each in its sign's place: the model is in memory once
+    return Packet(layout, values=signs.view(np.float32))
+
+
+def _read_some(payload: memoryview, layout: Layout, shapes: Positions) -> Packet:
+    signs = _map(shapes, np.int16)
+    coder, room = _read_map(payload, signs, shapes, SIGNS)
+    positions = np.flatnonzero(signs)
+    kept = signs[positions].astype(np.int32)
+    del signs
+    _read_floats(kept, coder, room)
+    return Packet(layout, values=kept.view(np.float32), positions=positions)
+
+
+def _read_floats(signs: Map, coder: Coder, room: Room) -> None:
+    """Puts values' bits where signs stand.  Raises: CorruptPayloadError."""
+    context_floats.floats(signs.view(np.uint32), context_floats.fresh(), coder, room)
+    _end(coder, room)
 
 
 # ── bytes ────────────────────────────────────────────────────────────────────────────────────────
@@ -189,16 +207,15 @@ def _coded(
         size *= 4
 
 
-def _decoded(
-    payload: memoryview,
-    shapes: Positions,
-    sizes: NDArray[np.int64],
-    dtype: np.dtype[Any],
-    *,
-    values: bool = False,
-) -> tuple[Map, NDArray[np.uint32]]:
-    """The map, and the bits of its values.  Raises: CorruptPayloadError."""
-    count = int((shapes[:, 0] * shapes[:, 1]).sum())
+def _map(shapes: Positions, dtype: type[np.int16] | type[np.int32]) -> Map:
+    return np.zeros(int((shapes[:, 0] * shapes[:, 1]).sum()), dtype=dtype)
+
+
+def _read_map(
+    payload: memoryview, symbols: Map, shapes: Positions, sizes: NDArray[np.int64]
+) -> tuple[Coder, Room]:
+    """Fills a map of zeros; what is needed to read on.  Raises: CorruptPayloadError."""
+    count = len(symbols)
     hits, payload = varint.read(payload, most=count)
     if hits and max(sizes[1:]) < 0:
         raise CorruptPayloadError(reason=f"{hits} symbols that are not 0, where all are")
@@ -206,13 +223,13 @@ def _decoded(
         raise CorruptPayloadError(reason=f"{len(payload)} bytes of {count} symbols")
     room = np.frombuffer(payload, dtype=np.uint8).copy()
     coder = context_coder.fresh(room, reading=True)
-    symbols: Map = np.zeros(count, dtype=dtype)
     model = context_map.fresh(hits, count)
-    missing = context_map.walk(symbols, shapes, sizes, hits, model, coder, room)
-    bits = np.empty(0, dtype=np.uint32)
-    if values and not missing:
-        bits = (symbols[symbols != 0] < 0).astype(np.uint32) << 31
-        context_floats.floats(bits, context_floats.fresh(), coder, room)
-    if missing or not context_coder.read_through(coder, room):
-        raise CorruptPayloadError(reason="the context coder's bytes are cut, altered or too many")
-    return symbols, bits
+    if context_map.walk(symbols, shapes, sizes, hits, model, coder, room):
+        raise CorruptPayloadError(reason=CUT)
+    return coder, room
+
+
+def _end(coder: Coder, room: Room) -> None:
+    """Raises: CorruptPayloadError, unless all bytes were read, and no more."""
+    if not context_coder.read_through(coder, room):
+        raise CorruptPayloadError(reason=CUT)

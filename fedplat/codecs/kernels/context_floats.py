@@ -44,15 +44,20 @@ def _tree(number, bits, place, model, coder, room):
 def floats(values, model, coder, room):
     """Codes float32 bit patterns without their signs; ends early when more is read than there is.
 
+    A reader puts them where `values` are not 0, and keeps the highest bit, the sign, that it finds.
     Shapes: `values` (count,) uint32.
     """
-    usual = np.int64(0)  # the mean of exponents, in 1/16
+    usual = np.int64(-1)  # the mean of exponents, in 1/16; none yet
     for i in range(len(values)):
-        if coder[READING] and coder[AT] > len(room) + LAST:
-            return
+        if coder[READING]:
+            if coder[AT] > len(room) + LAST:
+                return
+            if not values[i]:
+                continue
         bits = np.int64(values[i]) & 0x7FFFFFFF
-        exponent = _tree(bits >> MANTISSA, 8, EXPONENTS + (usual >> 4) * 256, model, coder, room)
-        usual = exponent << 4 if i == 0 else usual + (exponent - (usual >> 4))
+        place = EXPONENTS + (max(usual, 0) >> 4) * 256
+        exponent = _tree(bits >> MANTISSA, 8, place, model, coder, room)
+        usual = exponent << 4 if usual < 0 else usual + (exponent - (usual >> 4))
         mantissa, end = bits & (1 << MANTISSA) - 1, np.int64(0)
         while end < MANTISSA and not mantissa >> end & 1:
             end += 1
