@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fedplat.codecs import varint
 from fedplat.codecs.kernels import context_coder, context_floats, context_map
 from fedplat.codecs.kernels.context_coder import Coder, Room
-from fedplat.codecs.packet import Form, Packet, Positions
+from fedplat.codecs.packet import Form, Packet, Positions, Values
 from fedplat.errors import CorruptPayloadError
 from fedplat.params import Layout
 
@@ -170,12 +170,16 @@ def _read_values(payload: memoryview, layout: Layout, form: Form, shapes: Positi
 
 def _read_some(payload: memoryview, layout: Layout, shapes: Positions) -> Packet:
     signs = _map(shapes, np.int16)
+    values = _read_behind(payload, signs, shapes)
+    return Packet(layout, values=values, positions=np.flatnonzero(signs))
+
+
+def _read_behind(payload: memoryview, signs: Map, shapes: Positions) -> Values:
+    """Fills the signs; the values of those that are not 0."""
     coder, room = _read_map(payload, signs, shapes, SIGNS)
-    positions = np.flatnonzero(signs)
-    kept = signs[positions].astype(np.int32)
-    del signs
+    kept = signs[signs != 0].astype(np.int32)
     _read_floats(kept, coder, room)
-    return Packet(layout, values=kept.view(np.float32), positions=positions)
+    return kept.view(np.float32)
 
 
 def _read_floats(signs: Map, coder: Coder, room: Room) -> None:
