@@ -7,13 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedplat.codecs.entropy import clusters
-from fedplat.codecs.entropy.clusters import Clusters
+from fedplat.codecs.entropy.clusters import Clusters, Written
 from fedplat.codecs.entropy.container import section, sized
 from fedplat.codecs.entropy.huffman import Prefix
 from fedplat.codecs.entropy.places import exactly
-from fedplat.codecs.kernels import bits, marking
+from fedplat.codecs.kernels import bits
 from fedplat.codecs.packet import Form, Packet, Positions
-from fedplat.errors import CorruptPayloadError
 from fedplat.params import Layout
 
 
@@ -61,10 +60,12 @@ class FixedWidth:
     """⌈log2 n⌉ bits for each address in a tensor of n."""
 
     def write(self, addresses: Positions, clusters: Clusters) -> bytes:
-        return bits.pack_each(addresses, _widths(clusters))
+        return bits.pack_each(addresses, np.repeat(_widths(clusters), clusters.counts))
 
-    def read(self, payload: memoryview, clusters: Clusters) -> Positions:
-        return _unpacked(payload, _widths(clusters))
+    def read(self, payload: memoryview, clusters: Clusters) -> Written:
+        widths = _widths(clusters)
+        exactly(payload, (int(widths @ clusters.counts) + 7) // 8)
+        return Written(payload, widths, differences=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +84,12 @@ class OwnWidth:
         codes = Prefix().write(lengths.astype(np.int16), (1, longest))
         return sized(codes) + bits.pack_each(below, lengths - np.uint8(1))
 
-    def read(self, payload: memoryview, clusters: Clusters) -> Positions:
+    def read(self, payload: memoryview, clusters: Clusters) -> Written:
         codes, rest = section(payload)
-        lengths = Prefix().read(codes, clusters.total, (1, _longest(clusters)))
-        below = _unpacked(rest, lengths.astype(np.uint8) - np.uint8(1))
-        marking.summed(below, lengths, clusters.sizes)
-        return below
+        widths = Prefix().read(codes, clusters.total, (1, _longest(clusters))).astype(np.uint8)
+        widths -= np.uint8(1)
+        exactly(rest, (int(widths.sum(dtype=np.int64)) + 7) // 8)
+        return Written(rest, widths, differences=True)
 
 
 def bit_lengths(numbers: Positions) -> NDArray[np.uint8]:
@@ -98,18 +99,10 @@ def bit_lengths(numbers: Positions) -> NDArray[np.uint8]:
 
 
 def _widths(clusters: Clusters) -> NDArray[np.uint8]:
-    """⌈log2 n⌉ of each address's tensor."""
+    """⌈log2 n⌉ of each tensor."""
     each = [max(0, span - 1).bit_length() for span in clusters.spans.tolist()]
-    return np.repeat(np.array(each, dtype=np.uint8), clusters.sizes)
+    return np.array(each, dtype=np.uint8)
 
 
 def _longest(clusters: Clusters) -> int:
-    return int(clusters.spans.max(initial=1)).bit_length()
-
-
-def _unpacked(payload: memoryview, widths: NDArray[np.uint8]) -> Positions:
-    exactly(payload, (int(widths.sum(dtype=np.int64)) + 7) // 8)
-    numbers = np.empty(len(widths), dtype=np.int64)
-    if not bits.unpack_each(np.frombuffer(payload, dtype=np.uint8), numbers, widths):
-        raise CorruptPayloadError(reason="bits behind the last address")
-    return numbers
+    return int(clusters.spans[clusters.counts > 0].max(initial=1)).bit_length()

@@ -5,11 +5,13 @@ addresses follow.  The symbol 0 is left out of a map.  Where only some positions
 cluster is left out; where they are drawn from a seed, addresses count among those.
 """
 
+from array import array
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fedplat.codecs import varint
 from fedplat.codecs.entropy import container
@@ -27,27 +29,40 @@ _DENSE = Container(Plain(), Packed(), Float32(), container.never)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clusters:
-    """Each cluster's symbol and size, and where its tensor starts and how long it is.
+    """Where each tensor starts and the last one ends, and how many clusters and addresses it has;
+    each cluster's symbol and size.
 
-    Shapes: all (clusters,).
+    Shapes: `edges` (tensors + 1,), `numbers`, `counts` (tensors,), `symbols`, `sizes` (clusters,).
     """
 
-    symbols: Positions
-    sizes: Positions
-    starts: Positions
-    spans: Positions
+    edges: Positions
+    numbers: Positions
+    counts: Positions
+    symbols: Symbols
+    sizes: NDArray[np.signedinteger]
 
     @property
     def total(self) -> int:
-        return int(self.sizes.sum())
+        return int(self.counts.sum())
 
-    def each(self, numbers: Positions) -> Positions:
-        """A cluster's number for each of its addresses.  Shapes: (clusters,) → (total,)."""
-        return np.repeat(numbers, self.sizes)
+    @property
+    def spans(self) -> Positions:
+        """How long each tensor is.  Shapes: (tensors,)."""
+        return np.diff(self.edges)
 
     def firsts(self) -> Positions:
         """Where, among all addresses, each cluster begins."""
-        return np.cumsum(self.sizes) - self.sizes
+        ends: Positions = np.cumsum(self.sizes, dtype=np.int64)
+        return ends - self.sizes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Written:
+    """Addresses as `marking` reads them: their bits, and how many each has."""
+
+    packed: memoryview
+    widths: NDArray[np.uint8]
+    differences: bool
 
 
 class AddressCoder(Protocol):
@@ -55,8 +70,8 @@ class AddressCoder(Protocol):
 
     def write(self, addresses: Positions, clusters: Clusters) -> bytes: ...
 
-    def read(self, payload: memoryview, clusters: Clusters) -> Positions:
-        """Raises: CorruptPayloadError, unless `payload` is just `clusters.total` numbers."""
+    def read(self, payload: memoryview, clusters: Clusters) -> Written:
+        """Raises: CorruptPayloadError, unless `payload` has the size of all numbers."""
 
 
 def write(packet: Packet, form: Form, coder: AddressCoder) -> bytes:
@@ -69,8 +84,9 @@ def write(packet: Packet, form: Form, coder: AddressCoder) -> bytes:
     edges = _edges(packet.layout, form, count)
     tensors = np.searchsorted(edges, positions, side="right") - 1
     order = np.lexsort((symbols, tensors))  # stable: positions ascend within each cluster
-    clusters, head = _told(tensors[order], symbols[order], edges, _lowest(form))
-    addresses = positions[order] - clusters.each(clusters.starts)
+    tensors = tensors[order]
+    clusters, head = _told(tensors, symbols[order], edges, _lowest(form))
+    addresses = positions[order] - edges[tensors]
     start = varint.write(count) if form.where == "drawn" else b""
     body = start + container.sized(head) + container.sized(coder.write(addresses, clusters))
     return body if packet.symbols is not None else body + Float32().write(packet.numbers)
@@ -86,18 +102,16 @@ def read(payload: memoryview, layout: Layout, form: Form, coder: AddressCoder) -
     head, rest = container.section(rest)
     clusters = _heard(head, _edges(layout, form, count), form)
     addresses, rest = container.section(rest)
-    kept, symbols = _scattered(coder.read(addresses, clusters), clusters, count)
+    if len(rest) and form.alphabet is not None:
+        raise CorruptPayloadError(reason=f"{len(rest)} bytes behind the last address")
+    few = form.where == "all" and form.zeros and 4 * clusters.total <= layout.dim
+    if form.where != "some" and not few:
+        _, symbols = _scattered(coder.read(addresses, clusters), clusters, count, form)
+        return Packet(layout, symbols=symbols)
+    kept, symbols = _gathered(coder.read(addresses, clusters), clusters, count, form)
     if form.alphabet is None:
         return Packet(layout, values=Float32().read(rest, len(kept)), positions=kept)
-    if len(rest):
-        raise CorruptPayloadError(reason=f"{len(rest)} bytes behind the last address")
-    if form.where == "some":
-        return Packet(layout, symbols=symbols[kept], positions=kept)
-    if form.where == "drawn":
-        return Packet(layout, symbols=symbols)
-    if form.zeros and 4 * len(kept) <= layout.dim:
-        return Packet(layout, symbols=symbols[kept], positions=kept)
-    return Packet(layout, symbols=symbols)
+    return Packet(layout, symbols=symbols, positions=kept)
 
 
 def _entries(packet: Packet, form: Form) -> Packet:
@@ -126,9 +140,9 @@ def _told(
     other[:1] = True
     firsts = np.flatnonzero(other)
     mine, sizes = tensors[firsts], np.diff(firsts, append=len(tensors))
-    clusters = Clusters(
-        symbols[firsts].astype(np.int64), sizes, edges[mine], edges[mine + 1] - edges[mine]
-    )
+    number = len(edges) - 1
+    numbers, counts = (np.bincount(one, minlength=number) for one in (mine, tensors))
+    clusters = Clusters(edges, numbers, counts, symbols[firsts], sizes)
     told = [
         varint.write(symbol - lowest) + varint.write(size)
         for symbol, size in zip(clusters.symbols.tolist(), sizes.tolist(), strict=True)
@@ -143,7 +157,8 @@ def _told(
 def _heard(head: memoryview, edges: Positions, form: Form) -> Clusters:
     """What the head says.  Raises: CorruptPayloadError."""
     lowest, highest = form.alphabet or (0, 0)
-    rows: list[tuple[int, int, int, int]] = []
+    dim, numbers, counts = int(edges[-1]), array("q"), array("q")
+    symbols, sizes = array("h"), array("i" if dim <= np.iinfo(np.int32).max else "q")
     for start, stop in pairwise(edges.tolist()):
         number, head = varint.read(head, most=min(stop - start, highest - lowest + 1))
         before, left = lowest - 1, stop - start
@@ -153,22 +168,42 @@ def _heard(head: memoryview, edges: Positions, form: Form) -> Clusters:
             symbol, left = lowest + rank, left - size
             if not size or symbol <= before or (not symbol and form.where != "some"):
                 raise CorruptPayloadError(reason=f"a cluster of {size} of the symbol {symbol}")
-            rows.append((symbol, size, start, stop - start))
+            symbols.append(symbol)
+            sizes.append(size)
             before = symbol
+        numbers.append(number)
+        counts.append(stop - start - left)
     if len(head):
         raise CorruptPayloadError(reason=f"{len(head)} bytes behind the last cluster")
-    columns = np.array(rows, dtype=np.int64).reshape(-1, 4).T
-    return Clusters(columns[0], columns[1], columns[2], columns[3])
+    return Clusters(
+        edges,
+        np.frombuffer(numbers, dtype=np.int64),
+        np.frombuffer(counts, dtype=np.int64),
+        np.frombuffer(symbols, dtype=np.int16),
+        np.frombuffer(sizes, dtype=f"i{sizes.itemsize}"),
+    )
 
 
-def _scattered(addresses: Positions, clusters: Clusters, count: int) -> tuple[Positions, Symbols]:
-    """Where there are symbols, ascending, and a map of them all.
+def _gathered(
+    written: Written, clusters: Clusters, count: int, form: Form
+) -> tuple[Positions, Symbols]:
+    """Where there are symbols, ascending, and which.  Raises: CorruptPayloadError."""
+    taken, symbols = _scattered(written, clusters, count, form)
+    return np.flatnonzero(taken), symbols[taken] if len(symbols) else symbols
+
+
+def _scattered(
+    written: Written, clusters: Clusters, count: int, form: Form
+) -> tuple[NDArray[np.bool_], Symbols]:
+    """Maps of whether there is a symbol, and of which (empty, where values follow instead).
 
     Raises: CorruptPayloadError, unless addresses ascend in each cluster, lie in its tensor, and
     none stands twice.
     """
-    taken, symbols = np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.int16)
-    columns = (clusters.symbols, clusters.sizes, clusters.starts, clusters.spans)
-    if not marking.mark(addresses, columns, taken, symbols):
+    taken = np.zeros(count, dtype=np.bool_)
+    symbols = np.zeros(0 if form.alphabet is None else count, dtype=np.int16)
+    packed = np.frombuffer(written.packed, dtype=np.uint8)
+    columns = (clusters.edges, clusters.numbers, clusters.symbols, clusters.sizes)
+    if not marking.mark(packed, written.widths, written.differences, columns, taken, symbols):
         raise CorruptPayloadError(reason="addresses that do not ascend, or stand twice")
-    return np.flatnonzero(taken), symbols
+    return taken, symbols

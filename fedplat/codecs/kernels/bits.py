@@ -40,14 +40,6 @@ def pack_each(numbers: NDArray[np.int64], widths: NDArray[np.uint8]) -> bytes:
     return out.tobytes()
 
 
-def unpack_each(packed: Bytes, out: NDArray[np.int64], widths: NDArray[np.uint8]) -> bool:
-    """Fills `out` with what `pack_each` wrote; says whether the bits behind it are all 0.
-
-    `packed` must have exactly the size of what was written.
-    """
-    return bool(_unpack_each(packed, widths, out))
-
-
 def digits_a_word(base: int) -> int:
     """The number of digits of `base` that fit 64 bits, whatever they are."""
     count = 0
@@ -179,21 +171,6 @@ def _pack_each(numbers, widths, out):
             at += 1
     if bits:
         out[at] = (held << (8 - bits)) & 255
-
-
-@_compiled
-@no_type_check
-def _unpack_each(packed, widths, out):
-    held, bits, at = 0, 0, 0
-    for i in range(len(out)):
-        width = np.int64(widths[i])
-        while bits < width:
-            held = held << 8 | np.int64(packed[at])
-            at += 1
-            bits += 8
-        bits -= width
-        out[i] = (held >> bits) & ((1 << width) - 1)
-    return held & ((1 << bits) - 1) == 0
 
 
 @_compiled
