@@ -93,15 +93,4 @@ class KMeans:
         """Indices by falling count, and their centroids."""
         if self.method == "exact":
             return kernel.optimal(values, self.clusters)
-        centroids = self._evenly_spaced(values)
-        labels = kernel.nearest(values, centroids)
-        counts = np.bincount(labels, minlength=len(centroids))
-        return kernel.by_count(labels, counts, centroids)
-
-    def _evenly_spaced(self, values: Values) -> NDArray[np.float64]:
-        low, high = np.float64(values.min()), np.float64(values.max())
-        centroids = np.linspace(low, high, self.clusters)
-        for _ in range(self.iterations):
-            labels = kernel.nearest(values, centroids)
-            centroids = kernel.means(values, labels, centroids, only_nonzero=True)[1]
-        return centroids
+        return kernel.evenly_spaced(values, self.clusters, self.iterations)

@@ -91,6 +91,18 @@ def optimal(values: Values, clusters: int) -> tuple[Labels, Centroids]:
     return _looked_up(values, cells, cells.centroids(clusters))
 
 
+def evenly_spaced(values: Values, clusters: int, iterations: int) -> tuple[Labels, Centroids]:
+    """Returns the labels by falling count, and the centroids, after Lloyd's iterations.
+
+    They begin at equal distances between the least value and the largest.  The means of all but
+    the middle label leave out values that are exactly 0.
+    Shapes: `values` (n,), n ≥ 1 → (n,), (`clusters`,).
+    """
+    labels = np.empty(len(values), dtype=np.int16)
+    centroids, counts = _refined(values, clusters, iterations, labels)
+    return by_count(labels, counts, centroids)
+
+
 def by_count(labels: Labels, counts: Counts, centroids: Centroids) -> tuple[Labels, Centroids]:
     """Returns the labels numbered by falling count, and the centroids in that order."""
     order = np.argsort(-counts, kind="stable")
@@ -100,24 +112,14 @@ def by_count(labels: Labels, counts: Counts, centroids: Centroids) -> tuple[Labe
 def nearest(values: Values, centroids: Centroids) -> Labels:
     """Returns the index of the nearest of ascending centroids; halfway, the lower one's."""
     labels = np.empty(len(values), dtype=np.int16)
-    _label(values, _borders_between(centroids), labels)
+    _label(values, _halfway(centroids), labels)
     return labels
 
 
-def means(
-    values: Values, labels: Labels, before: Centroids, only_nonzero: bool = False
-) -> tuple[Counts, Centroids]:
-    """Returns each label's count and its values' mean, or what it was before, where none are.
-
-    With `only_nonzero`, the means of all but the middle label leave out values that are exactly 0.
-    """
-    middle = len(before) // 2 if only_nonzero else -1
-    counts, shares, sums = _totals(values, labels, len(before), middle)
-    return counts, np.where(shares > 0, sums / np.maximum(shares, 1), before)
-
-
-def _borders_between(centroids: Centroids) -> Values:
-    return ((centroids[1:] + centroids[:-1]) / 2).astype(np.float32) + np.float32(0)  # no -0
+def means(values: Values, labels: Labels, before: Centroids) -> tuple[Counts, Centroids]:
+    """Returns each label's count and its values' mean, or what it was before, where none are."""
+    counts, _, sums = _totals(values, labels, len(before), -1)
+    return counts, np.where(counts > 0, sums / np.maximum(counts, 1), before)
 
 
 def _each(values: Values) -> Cells:
@@ -179,7 +181,7 @@ def _compared(values: Values, centroids: Centroids) -> tuple[Labels, Centroids]:
 
 def _looked_up(values: Values, cells: Cells, before: Centroids) -> tuple[Labels, Centroids]:
     """The same, where most values are in cells that have one label."""
-    borders = _borders_between(before)
+    borders = _halfway(before)
     lowest, highest = np.searchsorted(borders, cells.low), np.searchsorted(borders, cells.high)
     mixed, pure = lowest < highest, lowest == highest
     guess = _expected(cells, borders, lowest, highest)
@@ -321,3 +323,27 @@ def _totals(values, labels, clusters, middle):
         counts[0] += counts[lane]
         sums[0] += sums[lane]
     return counts[0], counts[0] - zeros, sums[0]
+
+
+@_compiled
+@no_type_check
+def _refined(values, clusters, iterations, labels):
+    """Centroids, and how many values are nearest to each; their labels are written."""
+    low, high = np.float64(values.min()), np.float64(values.max())
+    centroids = np.arange(clusters) * ((high - low) / max(1, clusters - 1)) + low
+    centroids[-1] = high if clusters > 1 else low
+    for _ in range(iterations):
+        _label(values, _halfway(centroids), labels)
+        _, shares, sums = _totals(values, labels, clusters, clusters // 2)
+        for k in range(clusters):
+            if shares[k]:
+                centroids[k] = sums[k] / shares[k]
+    _label(values, _halfway(centroids), labels)
+    return centroids, _totals(values, labels, clusters, -1)[0]
+
+
+@_compiled
+@no_type_check
+def _halfway(centroids):
+    """The borders between neighbouring centroids."""
+    return ((centroids[1:] + centroids[:-1]) / 2).astype(np.float32) + np.float32(0)  # no -0

@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 
 from fedplat.codecs.kernels.context_tables import REACH
 
-BUILT_ON = "78d05ad046274897"  # hash of the kernels compiled into these: a cache misses theirs
+BUILT_ON = "615068295d9251cb"  # hash of the kernels compiled into these: a cache misses theirs
 
 Coder = NDArray[np.int64]
 Room = NDArray[np.uint8]
-# places, inputs, chances, weights, and the tables: stretched, squashed, paces
+# inputs, chances, weights, and the tables: stretched, squashed, paces, haste
 Model = tuple[
     NDArray[np.int64],
     NDArray[np.int64],
     NDArray[np.int64],
-    NDArray[np.int64],
     NDArray[np.int16],
+    NDArray[np.int64],
     NDArray[np.int64],
     NDArray[np.int64],
 ]
@@ -35,7 +35,7 @@ MASK = (1 << 48) - 1
 LAST = 6  # bytes that `low` takes
 INPUTS = 8  # weights of a set: up to seven, and how often they were moved
 UNIT = 1 << 28  # a weight of 1
-SLOWEST, FASTEST, HASTE = 12, 400, 8  # steps of weights: from the one to the other; how long
+PLACES = (1 << 17) - 1  # chances lie below: that an index is not negative is not asked again
 
 _compiled = numba.njit(cache=True, nogil=True)
 _inlined = numba.njit(cache=True, nogil=True, inline="always")
@@ -110,7 +110,7 @@ def learn(chances, place, bit, pace):
     """Moves a chance towards `bit`: the more was observed, the less."""
     chance, count = chances[place] >> 16, chances[place] & 0xFFFF
     target = 0xFFFFFFFF if bit else 0
-    chance += ((target - chance) * pace[count]) >> 16
+    chance += ((target - chance) * pace[count & 0xFFFF]) >> 16
     chances[place] = chance << 16 | min(count + 1, len(pace) - 1)
 
 
@@ -118,7 +118,7 @@ def learn(chances, place, bit, pace):
 @no_type_check
 def single(bit, place, model, coder, room):
     """Codes one bit with one chance."""
-    chances, pace = model[2], model[6]
+    chances, pace = model[1], model[5]
     bit = code(bit, max(1, chances[place] >> 32), coder, room)
     learn(chances, place, bit, pace)
     return bit
@@ -126,23 +126,23 @@ def single(bit, place, model, coder, room):
 
 @_inlined
 @no_type_check
-def decide(bit, size, base, model, coder, room):
-    """Codes one bit with the first `size` chances that the model's `places` name.
+def decide(bit, places, base, model, coder, room):
+    """Codes one bit with the chances at `places`, a tuple.
 
     Their log-odds are mixed by the weights from `base` on, which then move against the error.
     """
-    places, inputs, chances, weights, stretch, squash, pace = model
+    inputs, chances, weights, stretch, squash, pace, haste = model
     total = np.int64(0)
-    for k in range(size):
-        inputs[k] = stretch[chances[places[k]] >> 32]
+    for k in range(len(places)):
+        inputs[k] = stretch[chances[places[k] & PLACES] >> 32 & 0xFFFF]
         total += inputs[k] * weights[base + k]
     chance = squash[max(-REACH, min(REACH, total >> 28)) + REACH]
     bit = code(bit, chance, coder, room)
     seen = weights[base + INPUTS - 1]
-    rate = ((bit << 16) - chance) * (SLOWEST + FASTEST // (1 + (seen >> HASTE)))
-    for k in range(size):
+    rate = ((bit << 16) - chance) * haste[min(seen >> 8, len(haste) - 1)]
+    for k in range(len(places)):
         weights[base + k] += (inputs[k] * rate) >> 12
-        learn(chances, places[k], bit, pace)
+        learn(chances, places[k] & PLACES, bit, pace)
     weights[base + INPUTS - 1] = seen + 1
     return bit
 

@@ -12,7 +12,7 @@ import numpy as np
 from fedplat.codecs.kernels.context_coder import AT, LAST, READING, Coder, Model, plain, single
 from fedplat.codecs.kernels.context_tables import paces, squashed, stretched
 
-BUILT_ON = "3a1c862cd5e596d0"  # hash of the kernels compiled into these: a cache misses theirs
+BUILT_ON = "7bd36a9672355611"  # hash of the kernels compiled into these: a cache misses theirs
 
 EXPONENTS, ENDS, CHANCES = 0, 65536, 73728  # where chances lie
 MANTISSA = 23  # bits
@@ -26,7 +26,7 @@ def fresh() -> Model:
     """The model that knows of no value yet."""
     none = np.zeros(1, dtype=np.int64)
     chances = np.full(CHANCES, (1 << 47) | 2, dtype=np.int64)
-    return none, none, chances, none, stretched(), squashed(), paces()
+    return none, chances, none, stretched(), squashed(), paces(), none
 
 
 @_inlined

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 ONE = 1 << 16  # a chance of 1
 REACH = 2900  # the largest log-odds: a chance of 1 - 2⁻¹⁶
 LIMIT = 1023  # how many observations a chance is the mean of, at most, where both bits are usual
+SLOWEST, FASTEST = 12, 400  # how far weights move in the end, and further at first
 _DIGITS = 1 << 160
 
 
@@ -47,3 +48,9 @@ def stretched() -> NDArray[np.int16]:
 def paces(limit: int = LIMIT) -> NDArray[np.int64]:
     """How far a chance goes towards its nth observation, in units of 2⁻¹⁶: 1 / (n + 1.5)."""
     return 2 * ONE // (2 * np.arange(limit + 1, dtype=np.int64) + 3)
+
+
+@lru_cache(maxsize=1)
+def haste() -> NDArray[np.int64]:
+    """How far weights move against an error, by how often they were moved, in 256s."""
+    return SLOWEST + FASTEST // (1 + np.arange(FASTEST + 1, dtype=np.int64))
