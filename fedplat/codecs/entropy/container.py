@@ -91,7 +91,8 @@ class Container:
         count, positions, rest = self._where(payload, layout.dim, where)
         lowest, highest = form.alphabet
         symbols = self.letters.read(rest, count, (lowest, highest - flag))
-        symbols = with_zero(symbols) if flag else symbols
+        if flag:
+            np.add(symbols, symbols >= 0, out=symbols)
         return settled(Packet(layout, symbols=symbols, positions=positions), form)
 
     def _sifted(self, packet: Packet, form: Form) -> Packet:
@@ -185,11 +186,6 @@ def settled(packet: Packet, form: Form) -> Packet:
 def without_zero(symbols: Symbols) -> Symbols:
     """Symbols among which 0 does not occur, those above it moved down by one."""
     return symbols - (symbols > 0)
-
-
-def with_zero(symbols: Symbols) -> Symbols:
-    """What `without_zero` was made of."""
-    return symbols + (symbols >= 0)
 
 
 def _holds_zero(form: Form) -> bool:

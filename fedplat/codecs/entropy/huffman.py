@@ -48,20 +48,17 @@ class Prefix:
         return head + bits.pack(lengths, 1, 4) + coded
 
     def read(self, payload: memoryview, count: int, alphabet: Alphabet) -> Symbols:
-        ranks, rest = _occurring(payload, letters(alphabet))
-        if bool(len(ranks)) != bool(count):
-            raise CorruptPayloadError(reason=f"{len(ranks)} codes for {count} symbols")
-        values = (ranks + alphabet[0]).astype(np.int16)
-        if len(ranks) < 2:
+        values, rest = _occurring(payload, alphabet)
+        if bool(len(values)) != bool(count):
+            raise CorruptPayloadError(reason=f"{len(values)} codes for {count} symbols")
+        if len(values) < 2:
             exactly(rest, 0)
             return np.full(count, values[0] if count else 0, dtype=np.int16)
-        lengths, coded = _lengths(rest, len(ranks))
+        lengths, coded = _lengths(rest, len(values))
         if count * int(lengths.min()) > 8 * len(coded):
             raise CorruptPayloadError(reason=f"{count} codes in {len(coded)} bytes")
-        order, longest = _canonical(lengths), int(lengths.max())
-        spans = 1 << (longest - lengths[order].astype(np.int64))
+        table, each = _table(values, lengths)
         symbols = np.empty(count, dtype=np.int16)
-        table, each = np.repeat(values[order], spans), np.repeat(lengths[order], spans)
         if not prefix.read(np.frombuffer(coded, dtype=np.uint8), table, each, symbols):
             raise CorruptPayloadError(reason=f"not the codes of {count} symbols")
         return symbols
@@ -130,11 +127,26 @@ def _canonical(lengths: Lengths) -> Positions:
     return np.argsort(lengths, kind="stable")
 
 
-def _occurring(payload: memoryview, size: int) -> tuple[Positions, memoryview]:
-    """Which of `size` symbols have a code, and what follows."""
+def _table(values: Symbols, lengths: Lengths) -> tuple[Symbols, Lengths]:
+    """What a code that starts with these bits stands for, and how long it is.
+
+    Shapes: (symbols,) → (2^longest,).
+    """
+    order = _canonical(lengths)
+    values, lengths = values[order], lengths[order]
+    del order
+    spans = 1 << (int(lengths.max()) - lengths.astype(np.int64))
+    return np.repeat(values, spans), np.repeat(lengths, spans)
+
+
+def _occurring(payload: memoryview, alphabet: Alphabet) -> tuple[Symbols, memoryview]:
+    """Which symbols have a code, and what follows."""
+    size = letters(alphabet)
     count, rest = varint.read(payload, most=max(0, size))
     table, rest = section(rest)
-    return Golomb().read(table, count, size), rest
+    ranks = Golomb().read(table, count, size)
+    ranks += alphabet[0]
+    return ranks.astype(np.int16), rest
 
 
 def _lengths(payload: memoryview, count: int) -> tuple[Lengths, memoryview]:

@@ -10,6 +10,8 @@ from fedplat.codecs.kernels import bits, golomb
 from fedplat.codecs.packet import Positions
 from fedplat.errors import CorruptPayloadError
 
+BLOCK = 1 << 14  # positions that are looked at together
+
 
 @dataclass(frozen=True, slots=True)
 class Bitmap:
@@ -94,8 +96,10 @@ def from_gaps(left_out: NDArray[np.uint32] | NDArray[np.uint64], dim: int) -> Po
     """What `gaps` was made of.  Raises: CorruptPayloadError, unless all are below `dim`."""
     if len(left_out) and int(left_out.max()) >= dim:
         raise CorruptPayloadError(reason=f"a gap of {left_out.max()} in {dim}")
-    positions = np.cumsum(left_out, dtype=np.int64)
-    positions += np.arange(len(left_out), dtype=np.int64)
+    positions = left_out.astype(np.int64)
+    positions += 1
+    np.cumsum(positions, out=positions)
+    positions -= 1
     return ascending(positions, dim, sound=True)
 
 
@@ -103,10 +107,18 @@ def ascending(positions: Positions, dim: int, sound: bool) -> Positions:
     """The positions.  Raises: CorruptPayloadError, unless they ascend strictly, below `dim`."""
     if len(positions):
         sound = sound and positions[0] >= 0 and int(positions[-1]) < dim
-        sound = sound and bool((positions[1:] > positions[:-1]).all())
+        sound = sound and _ascend(positions)
     if not sound:
         raise CorruptPayloadError(reason=f"positions do not ascend strictly from 0 to {dim - 1}")
     return positions
+
+
+def _ascend(positions: Positions) -> bool:
+    for start in range(0, len(positions), BLOCK):
+        block = positions[start : start + BLOCK + 1]
+        if not (block[1:] > block[:-1]).all():
+            return False
+    return True
 
 
 def exactly(payload: memoryview, size: int) -> None:
