@@ -12,7 +12,7 @@ from pcodec.wrapped import FileCompressor
 from fedplat.codecs import varint
 from fedplat.codecs.entropy import build
 from fedplat.codecs.entropy.huffman import Prefix
-from fedplat.codecs.entropy.places import Golomb, Plain
+from fedplat.codecs.entropy.places import Golomb, Plain, from_gaps
 from fedplat.codecs.entropy.zstd import decompressed
 from fedplat.codecs.packet import Form
 from fedplat.errors import CorruptPayloadError
@@ -131,6 +131,16 @@ def test_a_bitmap_that_has_another_number_of_positions_is_refused():
     for count, payload in ((49, written), (50, written[:-1] + b"\x01")):
         with pytest.raises(CorruptPayloadError):
             Plain().read(memoryview(payload), count, 101)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_gaps_whose_sum_is_beyond_all_numbers_are_refused(dtype):
+    dim = np.iinfo(np.int32).max
+    for count in (2, 3, 4, 5):
+        left_out = np.full(count, dim - 1, dtype=np.uint32)
+        with pytest.raises(CorruptPayloadError, match="ascend"):
+            from_gaps(left_out, dim, dtype)
+    assert from_gaps(np.array([dim - 1], dtype=np.uint32), dim, dtype).tolist() == [dim - 1]
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ def test_counts_above_the_layout_are_refused_before_anything_is_made(coder, form
 
 @every_coder
 @every_form
-@pytest.mark.parametrize("density", [0.01, 0.5, 1])
+@pytest.mark.parametrize("density", [0.01, 0.5, 0.9, 1])
 def test_reading_takes_twice_the_tensors_at_most_and_positions_what_they_are(coder, form, density):
     """Beside its payload; a position takes 8 bytes, its value 4, and maps 3 for each of all."""
     one = case(FORMS[form], layout((256, 256)), density)

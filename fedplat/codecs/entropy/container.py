@@ -15,11 +15,13 @@ down by one.  Only a count can size anything, and it is at most the layout's siz
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fedplat.codecs import varint
+from fedplat.codecs.entropy.places import Whole
 from fedplat.codecs.packet import Form, Packet, Positions, Symbols, Values
 from fedplat.errors import CorruptPayloadError
 from fedplat.params import Layout
@@ -33,7 +35,7 @@ class Places(Protocol):
 
     def write(self, positions: Positions, dim: int) -> bytes: ...
 
-    def read(self, payload: memoryview, count: int, dim: int) -> Positions:
+    def read(self, payload: memoryview, count: int, dim: int, dtype: Whole = ...) -> NDArray[Any]:
         """Raises: CorruptPayloadError, unless `payload` is just `count` such positions."""
 
 
@@ -88,12 +90,12 @@ class Container:
         if form.where == "all" and not flag:
             return Packet(layout, symbols=self.letters.read(payload, layout.dim, form.alphabet))
         where = "some" if form.where == "all" else form.where
-        count, positions, rest = self._where(payload, layout.dim, where)
+        count, positions, rest = self._where(payload, layout.dim, where, brief=where != form.where)
         lowest, highest = form.alphabet
         symbols = self.letters.read(rest, count, (lowest, highest - flag))
         if flag:
             np.add(symbols, symbols >= 0, out=symbols)
-        return settled(Packet(layout, symbols=symbols, positions=positions), form)
+        return settled(layout, symbols, positions, form)
 
     def _sifted(self, packet: Packet, form: Form) -> Packet:
         """The packet without the zeros that need not travel."""
@@ -122,14 +124,16 @@ class Container:
         return count + sized(self.places.write(placed(packet), packet.layout.dim))
 
     def _where(
-        self, payload: memoryview, dim: int, where: str
-    ) -> tuple[int, Positions | None, memoryview]:
+        self, payload: memoryview, dim: int, where: str, *, brief: bool = False
+    ) -> tuple[int, NDArray[Any] | None, memoryview]:
         if where == "all":
             return dim, None, payload
         count, rest = varint.read(payload, most=dim)
         if where == "drawn":
             return count, None, rest
         places, rest = section(rest)
+        if brief and 4 * count > dim <= np.iinfo(np.int32).max:  # `settled` spreads them anyway
+            return count, self.places.read(places, count, dim, np.int32), rest
         return count, self.places.read(places, count, dim), rest
 
 
@@ -172,15 +176,14 @@ def nonzero(packet: Packet) -> Packet:
     return Packet(packet.layout, symbols=packet.letters[kept], positions=positions)
 
 
-def settled(packet: Packet, form: Form) -> Packet:
+def settled(layout: Layout, symbols: Symbols, positions: NDArray[Any] | None, form: Form) -> Packet:
     """What a reader returns of nonzero symbols: all of a map, unless few may stand for it."""
-    if form.where != "all" or packet.positions is None:
-        return packet
-    if form.zeros and 4 * len(packet.positions) <= packet.layout.dim:
-        return packet
-    symbols = np.zeros(packet.layout.dim, dtype=np.int16)
-    symbols[packet.positions] = packet.letters
-    return Packet(packet.layout, symbols=symbols)
+    kept = form.where != "all" or (form.zeros and 4 * len(symbols) <= layout.dim)
+    if positions is None or kept:
+        return Packet(layout, symbols=symbols, positions=positions)
+    spread = np.zeros(layout.dim, dtype=np.int16)
+    spread[positions] = symbols
+    return Packet(layout, symbols=spread)
 
 
 def without_zero(symbols: Symbols) -> Symbols:

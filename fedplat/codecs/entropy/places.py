@@ -1,6 +1,7 @@
 """How positions are written: at fixed width, as a bitmap, as Golomb codes of gaps, by pcodec."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from fedplat.codecs.kernels import bits, golomb
 from fedplat.codecs.packet import Positions
 from fedplat.errors import CorruptPayloadError
 
+Whole = type[np.int32] | type[np.int64]
 BLOCK = 1 << 14  # positions that are looked at together
 
 
@@ -22,12 +24,19 @@ class Bitmap:
         bitmap[positions] = 1
         return np.packbits(bitmap).tobytes()
 
-    def read(self, payload: memoryview, count: int, dim: int) -> Positions:
+    def read(
+        self, payload: memoryview, count: int, dim: int, dtype: Whole = np.int64
+    ) -> NDArray[Any]:
         exactly(payload, (dim + 7) // 8)
         bitmap = np.unpackbits(np.frombuffer(payload, dtype=np.uint8))
         if np.count_nonzero(bitmap) != count or bitmap[dim:].any():
             raise CorruptPayloadError(reason=f"a bitmap of {count} positions expected")
-        return np.flatnonzero(bitmap)
+        positions, at = np.empty(count, dtype=dtype), 0
+        for start in range(0, dim, BLOCK):
+            found = np.flatnonzero(bitmap[start : start + BLOCK]) + start
+            positions[at : at + len(found)] = found
+            at += len(found)
+        return positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +48,13 @@ class Plain:
             return Bitmap().write(positions, dim)
         return bits.pack(positions, 0, width(dim))
 
-    def read(self, payload: memoryview, count: int, dim: int) -> Positions:
+    def read(
+        self, payload: memoryview, count: int, dim: int, dtype: Whole = np.int64
+    ) -> NDArray[Any]:
         if self._by_bitmap(count, dim):
-            return Bitmap().read(payload, count, dim)
+            return Bitmap().read(payload, count, dim, dtype)
         exactly(payload, self.size(count, dim))
-        positions = np.empty(count, dtype=np.int64)
+        positions: NDArray[Any] = np.empty(count, dtype=dtype)
         sound = bits.unpack(np.frombuffer(payload, dtype=np.uint8), positions, 0, width(dim))
         return ascending(positions, dim, sound)
 
@@ -69,14 +80,16 @@ class Golomb:
         m, size = golomb.best(positions)
         return varint.write(m) + golomb.write(positions, m, size)
 
-    def read(self, payload: memoryview, count: int, dim: int) -> Positions:
+    def read(
+        self, payload: memoryview, count: int, dim: int, dtype: Whole = np.int64
+    ) -> NDArray[Any]:
         if not count:
             exactly(payload, 0)
-            return np.empty(0, dtype=np.int64)
+            return np.empty(0, dtype=dtype)
         m, rest = varint.read(payload, most=2 * dim)
         if m == 0 or count > 8 * len(rest):
             raise CorruptPayloadError(reason=f"{count} gaps by m = {m} in {len(rest)} bytes")
-        positions = np.empty(count, dtype=np.int64)
+        positions: NDArray[Any] = np.empty(count, dtype=dtype)
         if not golomb.read(np.frombuffer(rest, dtype=np.uint8), m, dim, positions):
             raise CorruptPayloadError(reason=f"not the gaps of {count} positions below {dim}")
         return positions
@@ -92,18 +105,20 @@ def gaps(positions: Positions) -> Positions:
     return np.diff(positions, prepend=-1) - 1
 
 
-def from_gaps(left_out: NDArray[np.uint32] | NDArray[np.uint64], dim: int) -> Positions:
+def from_gaps(
+    left_out: NDArray[np.uint32] | NDArray[np.uint64], dim: int, dtype: Whole = np.int64
+) -> NDArray[Any]:
     """What `gaps` was made of.  Raises: CorruptPayloadError, unless all are below `dim`."""
     if len(left_out) and int(left_out.max()) >= dim:
         raise CorruptPayloadError(reason=f"a gap of {left_out.max()} in {dim}")
-    positions = left_out.astype(np.int64)
+    positions: NDArray[Any] = left_out.astype(dtype)  # sums that are too large wrap: a descent
     positions += 1
     np.cumsum(positions, out=positions)
     positions -= 1
     return ascending(positions, dim, sound=True)
 
 
-def ascending(positions: Positions, dim: int, sound: bool) -> Positions:
+def ascending(positions: NDArray[Any], dim: int, sound: bool) -> NDArray[Any]:
     """The positions.  Raises: CorruptPayloadError, unless they ascend strictly, below `dim`."""
     if len(positions):
         sound = sound and positions[0] >= 0 and int(positions[-1]) < dim
@@ -113,7 +128,7 @@ def ascending(positions: Positions, dim: int, sound: bool) -> Positions:
     return positions
 
 
-def _ascend(positions: Positions) -> bool:
+def _ascend(positions: NDArray[Any]) -> bool:
     for start in range(0, len(positions), BLOCK):
         block = positions[start : start + BLOCK + 1]
         if not (block[1:] > block[:-1]).all():

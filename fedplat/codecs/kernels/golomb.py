@@ -5,7 +5,7 @@ first byte.  Rice codes are those where m is a power of two.
 Source: Golomb 1966, "Run-length encodings".
 """
 
-from typing import no_type_check
+from typing import Any, no_type_check
 
 import numba
 import numpy as np
@@ -37,7 +37,7 @@ def write(positions: Positions, m: int, bits: int) -> bytes:
     return out.tobytes()
 
 
-def read(packed: Bytes, m: int, dim: int, out: Positions) -> bool:
+def read(packed: Bytes, m: int, dim: int, out: NDArray[Any]) -> bool:
     """Fills `out` with positions below `dim`; says whether `packed` was just such a code."""
     return bool(_read(packed, m, dim, out))
 
