@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.coding import claims, measuring, peers, speeds, tables, targets
+from benchmarks.coding import claims, measuring, oracle, peers, speeds, tables, targets
 from benchmarks.coding.arms import CODERS, OURS, PARTS, QUICK_CODERS, Arm
 from benchmarks.coding.measuring import Depth
 from benchmarks.coding.payloads import Payload, load, recipes
@@ -145,8 +145,9 @@ def run(
     targets.sizes(report, rows)
     targets.speeds(report, rows)
     single_steps(plan, payloads, cells, report)
-    claimed = [row for cell in found for row in cell["claims"]]
-    for row in [*tables.sizes(rows), *claimed, *tables.speeds(rows)]:
+    beside = [row for cell in found for row in cell["beside"]]
+    targets.told(report, beside)
+    for row in [*tables.sizes(rows), *beside, *tables.speeds(rows)]:
         report.row(**row)
     others(plan, payloads, cells, report)
     return rows
@@ -178,7 +179,7 @@ def _timed(plan: Plan, arm: Arm) -> tuple[str, ...]:
 
 def _measured(arm: Arm, depth: Depth) -> dict[str, Any]:
     rows = measuring.measure(arm, depth)
-    return {"rows": rows, "claims": claims.beside(arm, rows)}
+    return {"rows": rows, "beside": [*claims.beside(arm, rows), *oracle.told(arm)]}
 
 
 def single_steps(plan: Plan, payloads: Sequence[Payload], cells: Cells, report: Report) -> None:

@@ -69,6 +69,23 @@ def sizes(report: Report, rows: Sequence[Row]) -> None:
     )
 
 
+def told(report: Report, rows: Sequence[Row]) -> None:
+    """What is left of the reference for a coder that need not guess, where that is most."""
+    real = [row for row in rows if "told_vs_iid" in row and row["payload"] != NORMAL]
+    for name, what in (
+        ("told", "the chance of every value to be drawn"),
+        ("told_rows_columns", "the mean chance of each row and of each column"),
+    ):
+        most = max(real, key=lambda row: row[f"{name}_vs_iid"], default=None)
+        report.figure(
+            f"codec.terngrad.{name}_vs_bound",
+            None if most is None else most[f"{name}_vs_iid"],
+            "ratio",
+            how=f"what TernGrad's draws take of the i.i.d. reference with a coder told {what}"
+            f", signs a bit each; the most on real payloads{_on(most)}",
+        )
+
+
 def speeds(report: Report, rows: Sequence[Row]) -> None:
     """The context coder's speed, where it is slowest."""
     found = [
@@ -156,3 +173,7 @@ def _worst(report: Report, name: str, rows: Sequence[Row], at_most: float | None
     value = None if row is None else row["vs_iid"]
     where = "" if row is None else f"; it is {row['codec']} on {row['payload']}"
     report.figure(name, value, "ratio", at_most=at_most, how=how + where)
+
+
+def _on(row: Row | None) -> str:
+    return "" if row is None else f": {row['payload']}"

@@ -1,5 +1,6 @@
 """What `benchmarks.codecs` measures, and that it measures it."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,17 @@ import pytest
 import torch
 
 from benchmarks import codecs
-from benchmarks.coding import claims, measuring, memory, payloads, peers, plot, tables, targets
+from benchmarks.coding import (
+    claims,
+    measuring,
+    memory,
+    oracle,
+    payloads,
+    peers,
+    plot,
+    tables,
+    targets,
+)
 from benchmarks.coding.arms import CODERS, PARTS, Arm
 from benchmarks.coding.measuring import Depth, WrongError
 from benchmarks.coding.payloads import Payload
@@ -242,3 +253,18 @@ def test_the_plans_name_codecs_payloads_and_coders_that_there_are():
         names = {name for recipe in payloads.recipes(quick) for name in recipe.names}
         assert set(plan.usual) <= parts and set(plan.coders) <= set(CODERS)
         assert {*plan.widely, *plan.thorough, *plan.timed} <= names
+
+
+def test_a_coder_that_is_told_all_chances_takes_what_drawing_them_holds():
+    rows = oracle.told(arm := Arm({"name": "terngrad"}, payload()))
+    assert len(rows) == 1
+    assert rows[0]["told_bytes"] <= rows[0]["told_rows_columns_bytes"]
+    values, expected = arm.payload.vector.double(), 0.0
+    for one in values.split([spec.numel for spec in arm.payload.layout.flat]):
+        scale = float(min(one.abs().max(), 2.5 * one.square().mean().sqrt()))
+        for value in one.tolist():
+            chance = min(1.0, abs(value) / scale)
+            for part in (chance / 2, chance / 2, 1 - chance):  # +1, -1, 0
+                expected -= part * math.log2(part) if part else 0
+    assert rows[0]["told_bytes"] == pytest.approx(expected / 8, rel=1e-3)
+    assert oracle.told(Arm({"name": "stc"}, payload())) == []
