@@ -179,7 +179,8 @@ def _read_behind(payload: memoryview, signs: Map, shapes: Positions) -> Values:
     coder, room = _read_map(payload, signs, shapes, SIGNS)
     kept = signs[signs != 0].astype(np.int32)
     _read_floats(kept, coder, room)
-    return kept.view(np.float32)
+    values: Values = kept.view(np.float32)
+    return values
 
 
 def _read_floats(signs: Map, coder: Coder, room: Room) -> None:
