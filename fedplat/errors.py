@@ -123,6 +123,14 @@ class FailedCellsError(RoundError):
     )
 
 
+class ToleranceError(FedplatError):
+    """A robust rule would promise nothing for so few updates, or so many liars among them."""
+
+    template = "{rule} requires {requires}; got n={n}, f={f}"
+    exit_code = 3
+    grpc_status = "FAILED_PRECONDITION"
+
+
 class TransportError(FedplatError):
     """A message could not be delivered."""
 

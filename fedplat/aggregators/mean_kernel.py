@@ -4,16 +4,14 @@ Importing this module starts numba (half a second), so it is imported when a fol
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numba
 import numpy as np
 from jaxtyping import Float64
-from numba import float32, float64, int64, types, void
-from numba.core import cgutils
-from numba.extending import intrinsic
+from numba import float64, int64, void
 from torch import Tensor
 
+from fedplat.aggregators.addresses import row
 from fedplat.params import Vector
 
 TILE = 1 << 15  # columns whose sum stays in a core's second cache while all updates are added
@@ -25,19 +23,9 @@ def accumulate(
     total: Float64[Tensor, " dim"], updates: Sequence[Vector], weights: Sequence[float]
 ) -> None:
     """Adds weight·update to `total`, one update after another; other threads can run meanwhile."""
-    rows = [update.contiguous() for update in updates]  # held until the loop has read them
-    addresses = np.array([row.data_ptr() for row in rows], dtype=np.int64)
-    _add_rows(total.numpy(), addresses, np.array(weights, dtype=np.float64))
-
-
-@intrinsic
-def _pointer(typing_context: Any, address: Any) -> Any:
-    """An address as the pointer that `carray` takes."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
-
-    return types.voidptr(int64), generate
+    held = [update.contiguous() for update in updates]  # until the loop has read them
+    addresses = np.array([one.data_ptr() for one in held], dtype=np.int64)
+    add_rows(total.numpy(), addresses, np.array(weights, dtype=np.float64))
 
 
 # Neither fastmath nor contraction: every product and every sum is rounded, as in NumPy.
@@ -50,19 +38,14 @@ _compiled = numba.njit(
 )
 
 
-@numba.njit(inline="always")
-def _row(address, start, length):  # type: ignore[no-untyped-def]
-    return numba.carray(_pointer(address + 4 * start), length, float32)  # type: ignore[attr-defined, call-arg, call-overload]
-
-
 @_compiled
 def _add_eight(tile, addresses, weights):  # type: ignore[no-untyped-def]
     for start in range(0, len(tile), CHUNK):
         chunk = tile[start : start + CHUNK]
-        u0, u1 = _row(addresses[0], start, len(chunk)), _row(addresses[1], start, len(chunk))
-        u2, u3 = _row(addresses[2], start, len(chunk)), _row(addresses[3], start, len(chunk))
-        u4, u5 = _row(addresses[4], start, len(chunk)), _row(addresses[5], start, len(chunk))
-        u6, u7 = _row(addresses[6], start, len(chunk)), _row(addresses[7], start, len(chunk))
+        u0, u1 = row(addresses[0], start, len(chunk)), row(addresses[1], start, len(chunk))
+        u2, u3 = row(addresses[2], start, len(chunk)), row(addresses[3], start, len(chunk))
+        u4, u5 = row(addresses[4], start, len(chunk)), row(addresses[5], start, len(chunk))
+        u6, u7 = row(addresses[6], start, len(chunk)), row(addresses[7], start, len(chunk))
         w0, w1, w2, w3 = weights[0], weights[1], weights[2], weights[3]
         w4, w5, w6, w7 = weights[4], weights[5], weights[6], weights[7]
         for j in range(len(chunk)):
@@ -79,13 +62,14 @@ def _add_eight(tile, addresses, weights):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _add_rows(total, addresses, weights):  # type: ignore[no-untyped-def]
+def add_rows(total, addresses, weights):  # type: ignore[no-untyped-def]
+    """Adds weight·row to `total`, row after row; rows are given by their addresses."""
     whole = len(addresses) - len(addresses) % FUSED
     for start in range(0, len(total), TILE):
         tile = total[start : start + TILE]
         for i in range(0, whole, FUSED):
             _add_eight(tile, addresses[i:] + 4 * start, weights[i:])
         for i in range(whole, len(addresses)):
-            row = _row(addresses[i], start, len(tile))
+            update = row(addresses[i], start, len(tile))
             for j in range(len(tile)):
-                tile[j] += np.float64(row[j]) * weights[i]
+                tile[j] += np.float64(update[j]) * weights[i]
