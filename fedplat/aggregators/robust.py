@@ -23,6 +23,10 @@ Rows = NDArray[np.float32]
 Counts = NDArray[np.int64]
 Addresses = NDArray[np.int64]
 
+BLOCK = (
+    1 << 16
+)  # columns whose inner products are summed by themselves, so that blocks can be apart
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
@@ -161,10 +165,79 @@ class Outcome:
     refused: dict[int, str]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Settled:
+    """What is known once all rows were looked at: which are used, why others are not, and how.
+
+    Shapes: `used` (n - refused,), or one more with a reference row: places among the addresses.
+    """
+
+    rows: int
+    used: NDArray[np.int64]
+    refused: dict[int, str]
+    plan: Plan
+
+    def counts(self) -> Counts:
+        """Zeros, for `Plan.block` to add to."""
+        mixing = self.plan.mixing
+        return np.zeros(len(self.used) if mixing is None else len(mixing), dtype=np.int64)
+
+    def outcome(self, value: Rows, counts: Counts) -> Outcome:
+        """With the influence of each row, by the counts of all blocks."""
+        clients = self.used[self.used < self.rows]
+        influence = np.zeros(self.rows)
+        influence[clients] = self.plan.influence(counts)[: len(clients)]
+        return Outcome(value, influence, self.refused)
+
+
+def survey(chain: Robust, addresses: Addresses, length: int) -> Matrix:
+    """What the chain has to know of a block of columns; all blocks' are added up in their order.
+
+    Shapes: (n, n) inner products on and below the diagonal, or (n,) squares, if these are enough.
+    """
+    n = len(addresses)
+    if not chain.needs_gram:
+        squares = np.zeros(n)
+        gram_kernel.add_squares(addresses, length, squares)
+        return squares
+    gram = np.zeros((n, n))
+    gram_kernel.add_products(addresses, length, gram)
+    return gram
+
+
+def settle(
+    chain: Robust,
+    surveyed: Matrix,
+    rows: int,
+    seed: int,
+    sample: NDArray[np.floating] | None = None,
+) -> Settled:
+    """Makes the plan for `rows` rows, and a reference row behind them where one was surveyed.
+
+    Shapes: `surveyed` as the sum of `survey`s, `sample` (rows, columns).
+    Raises: ToleranceError, if too few rows are left for the chain.
+    """
+    squares = surveyed if surveyed.ndim == 1 else np.diagonal(surveyed)
+    left_out = refused(squares[:rows])
+    kept = np.array([i for i in range(rows) if i not in left_out], dtype=np.int64)
+    used = np.append(kept, np.arange(rows, len(squares)))
+    if surveyed.ndim == 1:
+        geometry = Geometry(np.diag(surveyed[kept]))
+    else:
+        gram = surveyed[np.ix_(used, used)]
+        gram = gram + np.tril(gram, -1).T
+        n = len(kept)
+        geometry = Geometry(gram[:n, :n], gram[n] if len(used) > n else None)
+    if sample is not None and sample.shape[1]:
+        geometry = replace(geometry, sample=sample[kept].astype(np.float64))
+    plan = chain.with_refused(len(left_out)).plan(geometry, seed)
+    return Settled(rows, used, left_out, plan)
+
+
 def aggregate(
     chain: Robust, rows: Rows, *, seed: int = 0, reference: Rows | None = None
 ) -> Outcome:
-    """Aggregates rows that are all in memory, as one block.  `rows` is not modified.
+    """Aggregates rows that are all in memory.  `rows` is not modified.
 
     Shapes: `rows` (n, d), `reference` (d,).
     Raises: ToleranceError, if too few rows are left for the chain.
@@ -172,24 +245,18 @@ def aggregate(
     rows = np.ascontiguousarray(rows, dtype=np.float32)
     n, dim = rows.shape
     addresses = rows.ctypes.data + 4 * dim * np.arange(n, dtype=np.int64)
-    squares = np.zeros(n)
-    gram_kernel.add_squares(addresses, dim, squares)
-    left_out = refused(squares)
-    kept = np.array([i for i in range(n) if i not in left_out], dtype=np.int64)
-    chain, addresses = chain.with_refused(len(left_out)), addresses[kept]
     if chain.needs_reference and reference is not None:
         reference = np.ascontiguousarray(reference, dtype=np.float32)
         addresses = np.append(addresses, reference.ctypes.data)
-    geometry = _geometry(chain, addresses, dim, len(kept))
-    if len(columns := drawn_columns(chain, dim, seed)):
-        geometry = replace(geometry, sample=rows[np.ix_(kept, columns)].astype(np.float64))
-    plan = chain.plan(geometry, seed)
-    value = np.empty(dim, dtype=np.float32)
-    counts = np.zeros(len(kept) if plan.mixing is None else len(plan.mixing), dtype=np.int64)
-    plan.block(addresses, value, counts)
-    influence = np.zeros(n)
-    influence[kept] = plan.influence(counts)[: len(kept)]
-    return Outcome(value, influence, left_out)
+    blocks = [(start, min(BLOCK, dim - start)) for start in range(0, max(dim, 1), BLOCK)]
+    surveyed = sum(survey(chain, addresses + 4 * start, width) for start, width in blocks)
+    sample = rows[:, drawn_columns(chain, dim, seed)]
+    settled = settle(chain, np.asarray(surveyed), n, seed, sample)
+    value, counts = np.empty(dim, dtype=np.float32), settled.counts()
+    for start, width in blocks:
+        out = value[start : start + width]
+        settled.plan.block(addresses[settled.used] + 4 * start, out, counts)
+    return settled.outcome(value, counts)
 
 
 def drawn_columns(chain: Robust, dim: int, seed: int) -> NDArray[np.int64]:
@@ -205,15 +272,6 @@ def drawn_columns(chain: Robust, dim: int, seed: int) -> NDArray[np.int64]:
         return drawn.choice(dim, count, replace=False).astype(np.int64)
     whole = [drawn.permutation(dim) for _ in range(-(-count // dim))] if dim else []
     return np.concatenate([*whole, np.empty(0, dtype=np.int64)])[:count].astype(np.int64)
-
-
-def _geometry(chain: Robust, addresses: Addresses, dim: int, n: int) -> Geometry:
-    gram = np.zeros((len(addresses), len(addresses)))
-    if chain.needs_gram:
-        gram_kernel.add_products(addresses, dim, gram)
-        gram += np.tril(gram, -1).T
-    reference = gram[n] if len(addresses) > n else None
-    return Geometry(gram[:n, :n], reference)
 
 
 def _fewer(part: Any, count: int) -> Any:
