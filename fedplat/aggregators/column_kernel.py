@@ -31,6 +31,12 @@ def _load(addresses, start, width, tile):  # type: ignore[no-untyped-def]
             tile[i, j] = values[j]
 
 
+@_inlined
+def _add(values, weight, sums):  # type: ignore[no-untyped-def]
+    for j in range(len(values)):
+        sums[j] += weight * np.float64(values[j])
+
+
 @_compiled
 def _mix(addresses, start, width, mixing, tile):  # type: ignore[no-untyped-def]
     """Rows of `tile` become sums of rows by `mixing`, rounded once."""
@@ -38,11 +44,8 @@ def _mix(addresses, start, width, mixing, tile):  # type: ignore[no-untyped-def]
     for a in range(len(mixing)):
         sums[:] = 0
         for i in range(len(addresses)):
-            weight = mixing[a, i]
-            if weight != 0:
-                values = row(addresses[i], start, width)
-                for j in range(width):
-                    sums[j] += weight * np.float64(values[j])
+            if mixing[a, i] != 0:
+                _add(row(addresses[i], start, width), mixing[a, i], sums)
         for j in range(width):
             tile[a, j] = np.float32(sums[j])
 

@@ -50,6 +50,13 @@ def _multiply(turned, columns, i, j, tile):  # type: ignore[no-untyped-def]
                 sums[b] = total
 
 
+@_compiled
+def _add_tile(tile, i, j, total):  # type: ignore[no-untyped-def]
+    for a in range(min(ROWS, len(total) - i)):
+        for b in range(min(OTHERS, i + a + 1 - j)):
+            total[i + a, j + b] += tile[a, b]
+
+
 @numba.njit(
     [void(int64[::1], int64, float64[:, ::1])],
     nogil=True,
@@ -72,9 +79,7 @@ def add_products(addresses, length, total):  # type: ignore[no-untyped-def]
         for i in range(0, n, ROWS):
             for j in range(0, min(i + ROWS, n), OTHERS):
                 _multiply(turned, columns, i, j, tile)
-                for a in range(min(ROWS, n - i)):
-                    for b in range(min(OTHERS, i + a + 1 - j)):
-                        total[i + a, j + b] += tile[a, b]
+                _add_tile(tile, i, j, total)
 
 
 @numba.njit(

@@ -1,6 +1,6 @@
 """Sorting networks: which places to compare, in which order, whatever stands there."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -27,13 +27,20 @@ def _odd_even_merge(count: int) -> list[tuple[int, int]]:
     while run < count:
         gap = run
         while gap >= 1:
-            for first in range(gap % run, count - gap, 2 * gap):
-                for low in range(first, first + min(gap, count - first - gap)):
-                    if low // (2 * run) == (low + gap) // (2 * run):
-                        pairs.append((low, low + gap))
+            pairs += [pair for pair in _apart(count, run, gap) if _in_one(pair, 2 * run)]
             gap //= 2
         run *= 2
     return pairs
+
+
+def _apart(count: int, run: int, gap: int) -> Iterator[tuple[int, int]]:
+    for first in range(gap % run, count - gap, 2 * gap):
+        for low in range(first, first + min(gap, count - first - gap)):
+            yield low, low + gap
+
+
+def _in_one(pair: tuple[int, int], size: int) -> bool:
+    return pair[0] // size == pair[1] // size
 
 
 def _needed(pairs: list[tuple[int, int]], places: Iterable[int]) -> list[tuple[int, int]]:

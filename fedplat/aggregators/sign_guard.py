@@ -58,8 +58,7 @@ def _largest_cluster(features: Matrix) -> NDArray[np.bool_]:
 
     width = estimate_bandwidth(features, quantile=0.5)
     if not width > 0:  # most rows have the very same shares
-        found, labels = np.unique(features, axis=0, return_inverse=True)
-        labels = labels.reshape(-1)
+        labels = np.unique(features, axis=0, return_inverse=True)[1].reshape(-1)
     else:
         labels = (
             MeanShift(bandwidth=width, bin_seeding=False, cluster_all=False).fit(features).labels_

@@ -10,6 +10,8 @@ Numbers = NDArray[np.int64]
 Symbols = NDArray[np.int16]
 Bytes = NDArray[np.uint8]
 
+HELD, COUNT, AT = range(3)  # bits that were read and not used yet, how many, and how far
+
 _compiled = numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy")
 
 
@@ -34,28 +36,40 @@ def mark(
 
 @_compiled
 @no_type_check
+def _mark_one(packed, widths, differences, size, symbol, bits, taken, found):
+    """One cluster's addresses; `widths` has one for each of `differences`, or one for all."""
+    before = -1
+    for k in range(size):
+        width = np.int64(widths[k if differences else 0])
+        while bits[COUNT] < width:
+            bits[HELD] = bits[HELD] << 8 | np.int64(packed[bits[AT]])
+            bits[AT] += 1
+            bits[COUNT] += 8
+        bits[COUNT] -= width
+        address = (bits[HELD] >> bits[COUNT]) & ((1 << width) - 1)
+        if differences:
+            address += before + (1 << width)
+        if address <= before or address >= len(taken) or taken[address]:
+            return False
+        before = address
+        taken[address] = True
+        if len(found):
+            found[address] = symbol
+    return True
+
+
+@_compiled
+@no_type_check
 def _mark(packed, widths, differences, edges, numbers, symbols, sizes, taken, found):
-    held, bits, at, entry, first = 0, 0, 0, 0, 0
+    bits = np.zeros(3, dtype=np.int64)
+    entry, first = 0, 0
     for t in range(len(numbers)):
-        start, span = edges[t], edges[t + 1] - edges[t]
+        tensor = taken[edges[t] : edges[t + 1]]
         for c in range(first, first + numbers[t]):
-            before = -1
-            for _ in range(sizes[c]):
-                width = np.int64(widths[entry if differences else t])
-                entry += 1
-                while bits < width:
-                    held = held << 8 | np.int64(packed[at])
-                    at += 1
-                    bits += 8
-                bits -= width
-                address = (held >> bits) & ((1 << width) - 1)
-                if differences:
-                    address += before + (1 << width)
-                if address <= before or address >= span or taken[start + address]:
-                    return False
-                before = address
-                taken[start + address] = True
-                if len(found):
-                    found[start + address] = symbols[c]
+            own = widths[entry : entry + sizes[c]] if differences else widths[t : t + 1]
+            written = found[edges[t] : edges[t + 1]] if len(found) else found
+            if not _mark_one(packed, own, differences, sizes[c], symbols[c], bits, tensor, written):
+                return False
+            entry += sizes[c]
         first += numbers[t]
-    return held & ((1 << bits) - 1) == 0
+    return bits[HELD] & ((1 << bits[COUNT]) - 1) == 0
