@@ -79,6 +79,6 @@ def test_too_few_usable_updates_are_an_error_that_names_the_condition():
         fold_robustly(Robust.of([Krum(2)]), columns(rows), seed=0)
     with pytest.raises(ValueError, match="needs updates"):
         fold_robustly(Robust.of([Krum(2)]), [], seed=0)
+    short = InMemory(torch.zeros(3))
     with pytest.raises(ValueError, match="one length"):
-        short = InMemory(torch.zeros(3))
         fold_robustly(Robust.of([Krum(2)]), [*columns(rows), short], seed=0)
