@@ -10,6 +10,7 @@
     │   ├── AbortedError        the operator ended the federation
     │   ├── FailedCellsError    runs of a sweep came to no result
     │   └── TrainingError       the user's own training code failed
+    ├── ToleranceError          too few updates for a robust rule      FAILED_PRECONDITION  exit 3
     ├── TransportError          (retryable)                            UNAVAILABLE          exit 6
     ├── StorageError            (retryable)                            UNAVAILABLE          exit 7
     │   └── MissingBlobError    a digest that no store holds           NOT_FOUND

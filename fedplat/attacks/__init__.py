@@ -16,7 +16,7 @@ from fedplat.attacks.scaling import Scaling
 from fedplat.attacks.sign_flip import SignFlip
 from fedplat.attacks.zero import Zero
 
-BY_NAME: Mapping[str, Callable[..., UpdateAttack | DataAttack]] = {
+ATTACKS: Mapping[str, Callable[..., UpdateAttack | DataAttack]] = {
     "alie": ALIE,
     "gaussian": Gaussian,
     "ipm": InnerProduct,
@@ -36,4 +36,4 @@ def build(part: Mapping[str, Any]) -> UpdateAttack | DataAttack:
 
     Raises: ConfigError, if the name or a key is unknown, or the attack refuses a value.
     """
-    return parts.build("attack", BY_NAME, part)
+    return parts.build("attack", ATTACKS, part)

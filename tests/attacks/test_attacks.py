@@ -31,7 +31,7 @@ def median_rule(rows):
 
 
 UPDATE_ATTACKS = [
-    name for name in attacks.BY_NAME if isinstance(attacks.build({"name": name}), UpdateAttack)
+    name for name in attacks.ATTACKS if isinstance(attacks.build({"name": name}), UpdateAttack)
 ]
 EVERY = pytest.mark.parametrize("name", UPDATE_ATTACKS)
 

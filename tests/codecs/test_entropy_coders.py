@@ -16,7 +16,7 @@ from fedplat.codecs.packet import Packet
 from fedplat.errors import ConfigError, CorruptPayloadError
 
 FIXED = {"context": 1 << 22, "auto": 1 << 22}  # bytes of models, whatever the layout
-LITTLE = 1 << 13  # of coders without a model
+LITTLE = 1 << 16  # of coders without a model, and of what counts the lines that ran
 LETTER_BYTES = 4  # of a table's entry
 
 every_coder = pytest.mark.parametrize("coder", sorted(BY_NAME))
