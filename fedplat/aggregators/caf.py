@@ -20,7 +20,8 @@ class CAF:
 
     Raises: ToleranceError, if n < 2f + 1.
     Source: Allouah et al. 2025, "Towards Trustworthy Federated Learning with Untrusted
-    Participants", Algorithm 2 (CAF).  arXiv:2505.01874
+    Participants", Algorithm 2 (CAF).  arXiv:2505.01874  Deviates: rows without weight have no
+    say in the largest square; one far out would let the others' weights fall by next to nothing.
     """
 
     name: ClassVar[str] = "caf"
