@@ -3,6 +3,7 @@
 The coordinator's events are its log: its state is a fold over them, and nothing else.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fedplat.engine.messages import DeclineReason, Offer, Task, Verdict
@@ -95,20 +96,29 @@ class LeaseExpired:
 
 @dataclass(frozen=True, slots=True)
 class Aggregated:
-    """The accepted updates were folded and the algorithm's server step made; the blobs stand."""
+    """The accepted updates were folded and the algorithm's server step made; the blobs stand.
+
+    `influence` is the share that each accepted update has in the aggregate, in ClientId order
+    (empty: the rule does not tell); `refused` says of those that the rule left out, why.
+    `abandoned` says why the rule could not answer for any aggregate: the state is the one before.
+    """
 
     time_s: float
     round_id: int
     broadcast: Digest
     kept: Digest
     model: Digest
+    influence: tuple[float, ...] = ()
+    refused: Mapping[ClientId, str] = field(default_factory=dict)
+    abandoned: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class RoundCommitted:
     """The one atomic record of a round.  `previous` chains it to the record before.
 
-    `accepted` is in ClientId order: (client, update digest, weight).
+    `accepted` is in ClientId order: (client, update digest, weight).  `influence`, `refused` and
+    `abandoned` are those of `Aggregated`.
     """
 
     time_s: float
@@ -119,6 +129,9 @@ class RoundCommitted:
     accepted: tuple[tuple[ClientId, Digest, float], ...]
     metrics: Metrics
     previous: Digest
+    influence: tuple[float, ...] = ()
+    refused: Mapping[ClientId, str] = field(default_factory=dict)
+    abandoned: str = ""
 
 
 @dataclass(frozen=True, slots=True)

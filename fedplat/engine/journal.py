@@ -15,12 +15,15 @@ from fedplat.types import Digest, Mean, Metrics
 Event = CoordinatorEvent | ClientEvent
 _BY_NAME: Mapping[str, type[Event]] = {cls.__name__: cls for cls in get_args(Event)}
 
+# came later: left out where they say nothing, so that the receipts of older records hold
+_LATER = frozenset({"influence", "refused", "abandoned"})
 _FIELDS = {cls: tuple(f.name for f in dataclasses.fields(cls)) for cls in _BY_NAME.values()}
 
 
 def encode(event: Event) -> bytes:
     """One line of canonical JSON (sorted keys, no spaces): the same event gives the same bytes."""
-    fields = {name: getattr(event, name) for name in _FIELDS[type(event)]}
+    named = ((name, getattr(event, name)) for name in _FIELDS[type(event)])
+    fields = {name: value for name, value in named if value or name not in _LATER}
     if "metrics" in fields:
         fields["metrics"] = _plain_metrics(fields["metrics"])
     if "offer" in fields:
@@ -43,6 +46,8 @@ def decode(entry: bytes) -> Any:
             fields["offer"] = Offer(**fields["offer"])
         if "accepted" in fields:
             fields["accepted"] = tuple((c, d, float(w)) for c, d, w in fields["accepted"])
+        if "influence" in fields:
+            fields["influence"] = tuple(map(float, fields["influence"]))
         return cls(**fields)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorruptPayloadError(reason=f"not a log entry: {entry[:80]!r} ({error})") from error

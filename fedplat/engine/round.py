@@ -170,6 +170,9 @@ class Round:
             accepted=rows,
             metrics=merge(event.metrics for event in self.accepted.values()),
             previous=previous,
+            influence=aggregated.influence,
+            refused=aggregated.refused,
+            abandoned=aggregated.abandoned,
         )
 
     def settle(self) -> tuple[Row, ...]:
