@@ -20,6 +20,7 @@ from fedplat.types import Dataset
 EXAMPLES = {
     "iid": {},
     "dirichlet": {"alpha": 0.5, "min_partition_size": 1},
+    "gamma_similarity": {"gamma": 0.5},
     "pathological": {"num_classes_per_partition": 2, "class_assignment_mode": "deterministic"},
     "shard": {"num_shards_per_partition": 2},
     "linear": {},
@@ -122,7 +123,7 @@ def test_no_clients_are_refused(name):
         split(name, balanced(), clients=0)
 
 
-@pytest.mark.parametrize("name", ["dirichlet", "pathological", "shard"])
+@pytest.mark.parametrize("name", ["dirichlet", "gamma_similarity", "pathological", "shard"])
 def test_a_class_without_samples_is_refused_by_its_name(name):
     dataset = balanced()
     gap = Dataset(dataset.inputs, dataset.targets, classes=("a", "b", "c", "d", "zebra"))
@@ -130,7 +131,7 @@ def test_a_class_without_samples_is_refused_by_its_name(name):
         split(name, gap)
 
 
-@pytest.mark.parametrize("name", ["dirichlet", "pathological", "shard"])
+@pytest.mark.parametrize("name", ["dirichlet", "gamma_similarity", "pathological", "shard"])
 def test_what_splits_by_class_refuses_a_regression_and_names_what_works(name):
     regression = Dataset(torch.zeros(100, 1, 2, 2), torch.zeros(100, 1), "regression")
     with pytest.raises(ConfigError, match='a regression has none; use "iid"'):

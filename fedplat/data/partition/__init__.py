@@ -1,7 +1,7 @@
 """How one data set is split over clients: a frozen dataclass of parameters per scheme.
 
-Names and parameters are those of flwr-datasets, so that results compare; where a scheme deviates,
-its docstring says so.  A new scheme is one new file and one line of `BY_NAME`.
+Names and parameters are those of flwr-datasets (or ByzFL), so that results compare; where a scheme
+deviates, its docstring says so.  A new scheme is one new file and one line of `BY_NAME`.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from typing import Any
 
 from fedplat.data.partition.dirichlet import Dirichlet
 from fedplat.data.partition.feature_skew import Noise, Rotation
+from fedplat.data.partition.gamma_similarity import GammaSimilarity
 from fedplat.data.partition.iid import Iid
 from fedplat.data.partition.natural_id import NaturalId
 from fedplat.data.partition.partitioner import FeatureSkew, Partitioner
@@ -20,6 +21,7 @@ from fedplat.data.parts import construct
 BY_NAME: Mapping[str, type[Partitioner]] = {
     "iid": Iid,
     "dirichlet": Dirichlet,
+    "gamma_similarity": GammaSimilarity,
     "pathological": Pathological,
     "shard": Shard,
     "linear": Linear,
