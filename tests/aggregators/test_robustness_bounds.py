@@ -8,11 +8,12 @@ bounds are their table 1, NNM's their lemma 1).
 import numpy as np
 import pytest
 
+from fedplat.aggregators.foreseen import Foreseen
 from fedplat.aggregators.geometric_median import GeometricMedian
 from fedplat.aggregators.krum import Krum
 from fedplat.aggregators.median import Median
 from fedplat.aggregators.nnm import NNM
-from fedplat.aggregators.robust import Robust, aggregate
+from fedplat.aggregators.robust import Robust
 from fedplat.aggregators.trimmed_mean import TrimmedMean
 from fedplat.attacks.lies import Seen
 from fedplat.attacks.optimised import Optimised
@@ -58,16 +59,14 @@ def lies_for(rule, honest, f, case):
     yield np.tile(honest[case % len(honest)], (f, 1))
     own = honest[:f]
     for base in ("alie", "ipm"):
-        yield Optimised(base).craft(Seen(own, honest, case, rule))
+        yield Optimised(base).craft(Seen(own, honest, case, aggregate=rule))
 
 
 def worst(parts, f, case):
     """The largest ‖F − x̄_S‖² over the honest variance that any of these lies reaches."""
     chain, honest = Robust.of(parts), rows_of(case, f)
 
-    def rule(rows):
-        return aggregate(chain, rows).value
-
+    rule = Foreseen(chain)
     wide = honest.astype(np.float64)
     variance = ((wide - wide.mean(axis=0)) ** 2).sum(axis=1).mean()
     reached = []

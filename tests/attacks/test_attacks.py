@@ -1,6 +1,7 @@
 """Attacks: what their papers say, how they stay hidden, and that the mean follows them."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,11 +16,30 @@ from fedplat.types import Dataset
 LIARS, HONEST, DIM = 3, 10, 40
 
 
+class Tried:
+    """A rule that liars know: every trial makes all rows and aggregates them."""
+
+    def __init__(self, rule):
+        self.rule = rule
+
+    def __call__(self, rows):
+        return self.rule(rows)
+
+    def along(self, honest, start, directions, liars):
+        def harm(factor, direction):
+            lies = np.tile((start + factor * direction).astype(np.float32), (liars, 1))
+            aggregate = self.rule(np.concatenate([honest, lies])).astype(np.float64)
+            return float(np.linalg.norm(aggregate - honest.mean(axis=0, dtype=np.float64)))
+
+        return [partial(harm, direction=one) for one in directions]
+
+
 def seen(seed=0, liars=LIARS, aggregate=None, honest=HONEST):
     drawn = np.random.Generator(np.random.PCG64(seed))
     centre = drawn.standard_normal(DIM)
     rows = (centre + drawn.standard_normal((liars + honest, DIM))).astype(np.float32)
-    return Seen(rows[:liars], rows[liars:], 7, aggregate)
+    rule = None if aggregate is None else Tried(aggregate)
+    return Seen(rows[:liars], rows[liars:], 7, aggregate=rule)
 
 
 def mean_rule(rows):

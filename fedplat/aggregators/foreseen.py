@@ -1,0 +1,161 @@
+"""A rule as liars foresee it: what the aggregate would be, were this or that sent."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedplat import check, rng
+from fedplat.aggregators import gram_kernel
+from fedplat.aggregators.geometry import Matrix
+from fedplat.aggregators.robust import Robust, Rows, Settled, aggregate, drawn_columns, settle
+from fedplat.errors import ToleranceError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Foreseen:
+    """The aggregate of any rows by a chain, and a fast search for lies against it.
+
+    The search makes no row.  All rows are sums of the honest ones, a start and a direction, so
+    their geometry follows from these vectors' inner products: a trial costs O(n³), whatever the
+    dimension.  Where the chain ends in a rule that looks at every column, it is tried on `columns`
+    of them, drawn by the seed, and the distance found is stretched to all.
+
+    `chain` None is the mean.  A round that the chain would abandon has the aggregate 0.
+    Shapes: `reference` (d,).
+    """
+
+    chain: Robust | None
+    seed: int = 0
+    reference: Rows | None = None
+    columns: int = 4096
+
+    def __post_init__(self) -> None:
+        check.whole(1, columns=self.columns)
+
+    def __call__(self, rows: Rows) -> Rows:
+        """Shapes: (n, d) → (d,)."""
+        if self.chain is None:
+            mean: Rows = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+            return mean
+        try:
+            return aggregate(self.chain, rows, seed=self.seed, reference=self.reference).value
+        except ToleranceError:
+            return np.zeros(rows.shape[1], dtype=np.float32)
+
+    def along(
+        self, honest: Rows, start: Matrix, directions: Matrix, liars: int
+    ) -> Sequence[Callable[[float], float]]:
+        """For each direction, the distance of the aggregate from the honest mean, by a factor.
+
+        All `liars` send `start` plus the factor times the direction; their rows are the last.
+        Shapes: `honest` (honest, d), `start` (d,), `directions` (directions, d).
+        """
+        vectors = [*honest, start, *directions]
+        compared = self.chain is not None and self.chain.needs_reference
+        if compared and self.reference is not None:
+            vectors.append(self.reference)
+        spanning = np.stack([np.asarray(one, dtype=np.float32) for one in vectors])
+        dim = spanning.shape[1]
+        span = _Span(_products(spanning), dim, len(honest), liars, len(directions))
+        if self.chain is None:
+            return [partial(_of_mean, span, k) for k in range(len(directions))]
+        drawn, looked = drawn_columns(self.chain, dim, self.seed), self._columns(dim)
+        trial = _Trial(self.chain, self.seed, span, spanning[:, drawn], spanning[:, looked])
+        return [partial(trial.harm, k) for k in range(len(directions))]
+
+    def _columns(self, dim: int) -> NDArray[np.int64]:
+        if dim <= self.columns:
+            return np.arange(dim)
+        drawn = rng.numpy_generator(self.seed, "foreseen")
+        return np.sort(drawn.choice(dim, self.columns, replace=False))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Span:
+    """Vectors that all rows are sums of: the honest ones, a start, directions, perhaps a reference.
+
+    Shapes: `gram` (v, v), their inner products.
+    """
+
+    gram: Matrix
+    dim: int
+    honest: int
+    liars: int
+    directions: int
+
+    def mean(self) -> Matrix:
+        """The honest mean in these vectors.  Shapes: (v,)."""
+        coefficients = np.zeros(len(self.gram))
+        coefficients[: self.honest] = 1 / max(1, self.honest)
+        return coefficients
+
+    def rows(self, direction: int, factor: float) -> Matrix:
+        """All rows in these vectors, with the reference behind them.  Shapes: (n or n + 1, v)."""
+        clients, known = self.honest + self.liars, self.honest + 1 + self.directions
+        behind = len(self.gram) - known
+        rows = np.zeros((clients + behind, len(self.gram)))
+        rows[: self.honest, : self.honest] = np.eye(self.honest)
+        rows[self.honest : clients, self.honest] = 1
+        rows[self.honest : clients, self.honest + 1 + direction] = factor
+        rows[clients:, known:] = np.eye(behind)
+        return rows
+
+    def length(self, coefficients: Matrix) -> float:
+        """That of the vectors' sum by `coefficients`.  Shapes: `coefficients` (v,)."""
+        return math.sqrt(max(0.0, float(coefficients @ self.gram @ coefficients)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Trial:
+    """A chain, and all that it looks at.
+
+    Shapes: `sampled` (v, columns) those that the rule asks for, `looked` (v, columns) those on
+    which a columnwise rule is tried.
+    """
+
+    chain: Robust
+    seed: int
+    span: _Span
+    sampled: Rows
+    looked: Rows
+
+    def harm(self, direction: int, factor: float) -> float:
+        rows = self.span.rows(direction, factor)
+        clients, mean = self.span.honest + self.span.liars, self.span.mean()
+        gram = rows @ self.span.gram @ rows.T
+        surveyed = np.tril(gram) if self.chain.needs_gram else np.diagonal(gram).copy()
+        sample = rows[:clients] @ self.sampled
+        try:
+            settled = settle(self.chain, surveyed, clients, self.seed, sample)
+        except ToleranceError:
+            return self.span.length(mean)
+        if settled.plan.weights is not None:
+            return self.span.length(settled.plan.weights @ rows[settled.used] - mean)
+        return self._by_columns(settled, rows)
+
+    def _by_columns(self, settled: Settled, rows: Matrix) -> float:
+        looked = np.ascontiguousarray((rows[settled.used] @ self.looked).astype(np.float32))
+        width = looked.shape[1]
+        out = np.empty(width, dtype=np.float32)
+        addresses = looked.ctypes.data + 4 * width * np.arange(len(looked), dtype=np.int64)
+        settled.plan.block(addresses, out, settled.counts())
+        apart = float(np.linalg.norm(out - self.span.mean() @ self.looked))
+        return apart * math.sqrt(self.span.dim / max(1, width))
+
+
+def _of_mean(span: _Span, direction: int, factor: float) -> float:
+    rows = span.rows(direction, factor)[: span.honest + span.liars]
+    return span.length(rows.sum(axis=0) / max(1, len(rows)) - span.mean())
+
+
+def _products(vectors: Rows) -> Matrix:
+    """All inner products, in float64.  Shapes: (v, d) → (v, v)."""
+    v, dim = vectors.shape
+    addresses = vectors.ctypes.data + 4 * dim * np.arange(v, dtype=np.int64)
+    gram = np.zeros((v, v))
+    gram_kernel.add_products(addresses, dim, gram)
+    return gram + np.tril(gram, -1).T
