@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from fedplat import check
-from fedplat.aggregators import column_kernel
+from fedplat.aggregators import kinds
 from fedplat.aggregators.geometry import Geometry, Matrix
 from fedplat.aggregators.krum import scores
 from fedplat.aggregators.rules import Window, require
@@ -51,7 +51,7 @@ class Closest:
     def window(self, n: int) -> Window:
         f = self.num_byzantine
         require(n >= 2 * f + 1, self.name, "n >= 4f + 3", n + 2 * f, f)
-        return Window(column_kernel.NEAREST_MEDIAN, 0, n - 2 * f)
+        return Window(kinds.NEAREST_MEDIAN, 0, n - 2 * f)
 
 
 def bulyan(num_byzantine: int) -> tuple[Selection, Closest]:

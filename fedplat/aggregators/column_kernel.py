@@ -11,10 +11,11 @@ from numba import float32, float64, int64, void
 from numpy.typing import NDArray
 
 from fedplat.aggregators.addresses import row
+from fedplat.aggregators.kinds import NEAREST_MEDIAN, SIGNS, TRIMMED
 
 LANES = 16  # a tile's width is a multiple
 CACHED = 1 << 13  # numbers in a tile, about
-TRIMMED, NEAREST_MEDIAN, NEAREST_TRIMMED, SIGNS = range(4)
+
 
 Addresses = NDArray[np.int64]
 Matrix = NDArray[np.float64]

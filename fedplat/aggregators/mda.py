@@ -21,6 +21,7 @@ class MDA:
     """
 
     name: ClassVar[str] = "mda"
+    lists_sets: ClassVar[bool] = True
     num_byzantine: int
 
     def __post_init__(self) -> None:

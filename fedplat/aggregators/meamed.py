@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fedplat import check
-from fedplat.aggregators import column_kernel
+from fedplat.aggregators import kinds
 from fedplat.aggregators.rules import Window, require
 
 
@@ -28,4 +28,4 @@ class MeaMed:
     def window(self, n: int) -> Window:
         f = self.num_byzantine
         require(n >= 2 * f + 1, self.name, "n >= 2f + 1", n, f)
-        return Window(column_kernel.NEAREST_MEDIAN, 0, n - f)
+        return Window(kinds.NEAREST_MEDIAN, 0, n - f)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fedplat.aggregators import column_kernel
+from fedplat.aggregators import kinds
 from fedplat.aggregators.rules import Window
 
 
@@ -20,4 +20,4 @@ class Median:
     name: ClassVar[str] = "median"
 
     def window(self, n: int) -> Window:
-        return Window(column_kernel.TRIMMED, (n - 1) // 2, n // 2 + 1)
+        return Window(kinds.TRIMMED, (n - 1) // 2, n // 2 + 1)

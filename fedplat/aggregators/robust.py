@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedplat import rng
-from fedplat.aggregators import column_kernel, gram_kernel, mean_kernel, network
+from fedplat.aggregators import column_kernel, gram_kernel, kinds, mean_kernel, network
 from fedplat.aggregators.geometry import Geometry, Matrix
 from fedplat.aggregators.rules import (
     ColumnwiseRule,
@@ -58,7 +58,7 @@ class Plan:
         mixing = np.empty((0, len(addresses))) if self.mixing is None else self.mixing
         n, window = len(mixing) or len(addresses), self.window
         first, last = 0, n
-        if window.kind == column_kernel.TRIMMED:
+        if window.kind == kinds.TRIMMED:
             first, last = window.start, window.stop
         column_kernel.columns(
             addresses,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fedplat.aggregators import column_kernel
+from fedplat.aggregators import kinds
 from fedplat.aggregators.rules import Window
 
 
@@ -19,4 +19,4 @@ class SignMajority:
     name: ClassVar[str] = "sign_majority"
 
     def window(self, n: int) -> Window:
-        return Window(column_kernel.SIGNS, 0, n)
+        return Window(kinds.SIGNS, 0, n)

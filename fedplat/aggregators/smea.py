@@ -23,6 +23,7 @@ class SMEA:
     """
 
     name: ClassVar[str] = "smea"
+    lists_sets: ClassVar[bool] = True
     num_byzantine: int
 
     def __post_init__(self) -> None:

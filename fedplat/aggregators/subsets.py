@@ -22,8 +22,7 @@ def least(rule: str, n: int, f: int, measure: Callable[[Sets], Matrix]) -> NDArr
     `measure` gives a number for each row of sets.  Shapes: (sets, n − f) → (sets,).
     Raises: ToleranceError, if n < 2f + 1, or there are more than 10⁶ such sets.
     """
-    require(n >= 2 * f + 1, rule, "n >= 2f + 1", n, f)
-    require(comb(n, f) <= MOST, rule, f"at most {MOST:,} sets of n - f rows", n, f)
+    feasible(rule, n, f)
     found, smallest = np.arange(n - f), np.inf
     for sets in _batches(n, n - f):
         values = measure(sets)
@@ -31,6 +30,12 @@ def least(rule: str, n: int, f: int, measure: Callable[[Sets], Matrix]) -> NDArr
         if values[first] < smallest:
             found, smallest = sets[first], float(values[first])
     return found
+
+
+def feasible(rule: str, n: int, f: int) -> None:
+    """Raises: ToleranceError, if n < 2f + 1, or there are more than 10⁶ sets."""
+    require(n >= 2 * f + 1, rule, "n >= 2f + 1", n, f)
+    require(comb(n, f) <= MOST, rule, f"at most {MOST:,} sets of n - f rows", n, f)
 
 
 def _batches(n: int, size: int) -> Iterator[Sets]:
