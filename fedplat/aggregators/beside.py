@@ -32,6 +32,19 @@ def fold_beside(rows: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     return _mean(rows, weights) if first.is_floating_point() else _maximum(rows)
 
 
+def fold_beside_robustly(rows: Sequence[Tensor]) -> Tensor:
+    """Makes one tensor as `fold_beside` does, where some of the clients may lie.
+
+    Each element is the median of the clients' (of an even number the lower one of the two in the
+    middle), so it is one that a client has sent, and with fewer than half liars not beyond what an
+    honest one has.
+    Raises: ValueError, if there is no row.
+    """
+    if not rows:
+        raise ValueError("rows must not be empty")
+    return torch.stack(list(rows)).sort(dim=0).values[(len(rows) - 1) // 2]
+
+
 def _mean(rows: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     total = torch.full_like(rows[0], -0.0, dtype=torch.float64)
     weight = 0.0

@@ -114,6 +114,12 @@ class Robust:
         """Whether the rule compares rows with a reference row."""
         return bool(getattr(self.rule, "needs_reference", False))
 
+    @property
+    def num_byzantine(self) -> int | None:
+        """How many liars it is told that there may be, by the part that fears the most."""
+        told = [getattr(part, "num_byzantine", None) for part in (*self.stages, self.rule)]
+        return max((one for one in told if one is not None), default=None)
+
     def with_refused(self, count: int) -> "Robust":
         """The chain for what is left once `count` rows were refused: they were f's, up to f."""
         return Robust(

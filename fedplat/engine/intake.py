@@ -26,8 +26,18 @@ def flaw(payload: bytes | memoryview, weight: float, cargo: Cargo, round_id: int
     return look(payload, weight, cargo, round_id).flaw
 
 
-def look(payload: bytes | memoryview, weight: float, cargo: Cargo, round_id: int) -> Look:
+def look(
+    payload: bytes | memoryview,
+    weight: float,
+    cargo: Cargo,
+    round_id: int,
+    *,
+    rule_refuses: bool = False,
+) -> Look:
     """Looks whether an update can be used for that round.
+
+    With `rule_refuses` an update that is not finite is no flaw: the rule that aggregates leaves it
+    out, and counts it among the liars.
 
     Edge cases: a NaN or an infinity anywhere in the update, its extras or the tensors beside it; a
     weight that is negative, not a number or > 2⁵³; a payload of another length than the scenario's;
@@ -43,7 +53,7 @@ def look(payload: bytes | memoryview, weight: float, cargo: Cargo, round_id: int
     except CorruptPayloadError as error:
         return Look(str(error))
     values = row.values if isinstance(row, Sparse) else row
-    named = {"the update": values, **extras, **beside}
+    named = {**({} if rule_refuses else {"the update": values}), **extras, **beside}
     for name, tensor in named.items():
         # a sum is finite only if all its terms are (an overflow is looked at again, exactly)
         if not math.isfinite(tensor.sum().item()) and not torch.isfinite(tensor).all():

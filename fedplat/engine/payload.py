@@ -79,19 +79,24 @@ class Cargo:
         first = self.algorithm.init(self.initial.select(self.shared))
         return replace(first, down={**first.down, **self.told([])})
 
-    def told(self, payloads: Iterable[bytes | memoryview]) -> Tensors:
+    def told(self, payloads: Iterable[bytes | memoryview], liars: int = 0) -> Tensors:
         """What the codec has the clients told after these updates: of each number the largest.
 
-        Zeros where there are no updates; nothing, where the codec's clients share nothing.
+        Where there may be `liars`, as many of the largest are left out: what remains is no larger
+        than some honest client's.  Zeros where there are no updates; nothing, where the codec's
+        clients share nothing.
         Raises: CorruptPayloadError.
         """
         if not isinstance(self.codec, SharingCodec):
             return {}
-        largest = dict(self.codec.shared(self.shared))
+        first = self.codec.shared(self.shared)
+        largest = {name: numbers[None] for name, numbers in first.items()}
         for payload in payloads if largest else ():
             for name, numbers in self.codec.proposed(self.frame(payload), self.shared).items():
-                largest[name] = torch.maximum(largest[name], numbers)
-        return {OF_CODEC + name: numbers for name, numbers in largest.items()}
+                both = torch.cat([largest[name], numbers[None]])
+                largest[name] = both.sort(dim=0, descending=True).values[: liars + 1]
+        last = {name: numbers[min(liars, len(numbers) - 1)] for name, numbers in largest.items()}
+        return {OF_CODEC + name: numbers for name, numbers in last.items()}
 
     @cached_property
     def _broadcast_specs(self) -> tuple[TensorSpec, ...]:
