@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from fedplat.attacks.labels import num_classes, relabelled
 from fedplat.types import Dataset
 
 
@@ -18,7 +19,4 @@ class LabelFlip:
     name: ClassVar[str] = "label_flip"
 
     def poison(self, dataset: Dataset, seed: int) -> Dataset:
-        if dataset.task != "classification":
-            raise ValueError(f"labels of a {dataset.task} can not be turned around")
-        flipped = len(dataset.classes) - 1 - dataset.targets
-        return Dataset(dataset.inputs, flipped, dataset.task, dataset.classes, dataset.groups)
+        return relabelled(dataset, num_classes(dataset) - 1 - dataset.targets)

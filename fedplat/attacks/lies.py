@@ -39,7 +39,8 @@ class Seen:
     `own` are the updates that they would have sent; `honest` those of all who do not lie, where
     their attack knows them; `aggregate` is the coordinator's rule, where it knows that.  `clients`
     take part in the round, and `lying` of these lie: as many as there are rows, unless given.
-    Shapes: `own` (these liars, d), `honest` (honest, d).
+    `last` is the step that the global model made last, where the liars have seen two.
+    Shapes: `own` (these liars, d), `honest` (honest, d), `last` (d,).
     Raises: ValueError, if fewer clients take part, or lie, than there are rows of them.
     """
 
@@ -49,6 +50,7 @@ class Seen:
     clients: int = 0
     lying: int = 0
     aggregate: KnownRule | None = None
+    last: Rows | None = None
 
     def __post_init__(self) -> None:
         if self.own.ndim != 2 or self.own.shape[1:] != self.honest.shape[1:]:
@@ -118,13 +120,24 @@ class UpdateAttack(Protocol):
 class DataAttack(Protocol):
     """Changes what a liar trains on.
 
-    Unless the attack is an `UpdateAttack` as well, the training and what is sent are as everyone's.
+    The training is as everyone's, and what is sent too, unless it is an `UpdateAttack` as well.
     """
 
     @property
     def name(self) -> str: ...
 
     def poison(self, dataset: Dataset, seed: int) -> Dataset: ...
+
+
+@runtime_checkable
+class Targeted(Protocol):
+    """An attack that wants some inputs to be seen as a class of its choice."""
+
+    def triggered(self, dataset: Dataset) -> Dataset:
+        """Such inputs, made of or chosen from `dataset`, labelled as the attack wants them.
+
+        A model's accuracy on them is the attack's success rate.
+        """
 
 
 @runtime_checkable

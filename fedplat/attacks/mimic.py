@@ -24,7 +24,9 @@ class Mimic:
     knowledge: ClassVar[Knowledge] = "honest"
 
     def craft(self, seen: Seen) -> Rows:
-        centred = seen.honest.astype(np.float64) - seen.mean()
+        if not len(seen.crowd):
+            return np.zeros_like(seen.own)
+        centred = seen.crowd.astype(np.float64) - seen.mean()
         _, vectors = np.linalg.eigh(centred @ centred.T)
         copied = int(np.argmax(np.abs(vectors[:, -1])))
-        return seen.all_say(seen.honest[copied].astype(np.float64))
+        return seen.all_say(seen.crowd[copied].astype(np.float64))

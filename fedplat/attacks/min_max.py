@@ -36,13 +36,16 @@ class MinMax:
 
     def craft(self, seen: Seen) -> Rows:
         mean, along = seen.mean(), self._along(seen)
-        honest = seen.honest.astype(np.float64)
-        among = ((honest[:, None] - honest[None]) ** 2).sum(axis=2)
+        if not len(seen.crowd):
+            return seen.all_say(mean)
+        centred = seen.crowd.astype(np.float64) - mean
+        squares, products = (centred**2).sum(axis=1), centred @ along
+        among = np.maximum(0, squares[:, None] + squares[None] - 2 * centred @ centred.T)
         limit = among.sum(axis=1).max() if self.sums else among.max()
         gamma, step, best = FIRST, FIRST, 0.0
         while step > LAST:
             step /= 2
-            distances = ((honest - mean - gamma * along) ** 2).sum(axis=1)
+            distances = squares - 2 * gamma * products + gamma**2 * (along @ along)
             if (distances.sum() if self.sums else distances.max()) <= limit:
                 best, gamma = gamma, gamma + step
             else:

@@ -1,17 +1,16 @@
 """Attacks: what their papers say, how they stay hidden, and that the mean follows them."""
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
-import torch
 
 from fedplat import attacks
 from fedplat.attacks.alie import largest_z
-from fedplat.attacks.lies import DataAttack, Seen, UpdateAttack
+from fedplat.attacks.lies import DataAttack, Seen, TimingAttack, UpdateAttack
 from fedplat.errors import ConfigError
-from fedplat.types import Dataset
 
 LIARS, HONEST, DIM = 3, 10, 40
 
@@ -66,17 +65,17 @@ def test_each_liar_sends_an_update_of_the_models_shape_and_reads_what_it_says_it
     whole = seen(aggregate=median_rule)
     lies = attack.craft(whole)
     assert lies.shape == whole.own.shape and lies.dtype == np.float32
-    assert np.isfinite(lies).all()
+    assert np.isfinite(lies).all() == (name != "not_finite")
     if attack.knowledge == "own":
         blind = Seen(whole.own, np.full_like(whole.honest, np.nan), whole.seed)
-        assert np.array_equal(attack.craft(blind), lies)
+        assert np.array_equal(attack.craft(blind), lies, equal_nan=True)
 
 
 @EVERY
 def test_the_same_seed_lies_the_same_and_nothing_that_was_seen_is_changed(name):
     whole, before = seen(aggregate=median_rule), seen()
     lies = craft(whole, name)
-    assert np.array_equal(lies, craft(whole, name))
+    assert np.array_equal(lies, craft(whole, name), equal_nan=True)
     assert np.array_equal(whole.own, before.own) and np.array_equal(whole.honest, before.honest)
 
 
@@ -163,21 +162,83 @@ def test_the_mean_follows_the_liars(part):
 
 
 @EVERY
-def test_one_honest_client_and_one_liar_are_enough(name):
-    lies = craft(seen(liars=1, honest=1, aggregate=mean_rule), name)
-    assert lies.shape == (1, DIM) and np.isfinite(lies).all()
+@pytest.mark.parametrize(("liars", "honest"), [(1, 1), (0, 4), (0, 1), (3, 0)])
+@pytest.mark.parametrize("dim", [1, DIM])
+@pytest.mark.parametrize("same", [False, True])
+def test_one_client_no_liar_no_honest_one_and_equal_updates_are_lied_about(
+    name, liars, honest, dim, same
+):
+    whole = seen(liars=liars, honest=honest)
+    own, others = whole.own[:, :dim], whole.honest[:, :dim]
+    if same:
+        own, others = np.ones_like(own), np.ones_like(others)
+    lies = craft(Seen(own, others, 7, aggregate=Tried(mean_rule)), name)
+    assert lies.shape == (liars, dim) and lies.dtype == np.float32
+    assert np.isfinite(lies).all() or name == "not_finite"
 
 
-def test_labels_are_turned_around_and_nothing_else():
-    data = Dataset(torch.rand(6, 2), torch.tensor([0, 1, 2, 3, 0, 3]), classes=tuple("abcd"))
-    attack = attacks.build({"name": "label_flip"})
-    assert isinstance(attack, DataAttack)
-    poisoned = attack.poison(data, seed=1)
-    assert poisoned.targets.tolist() == [3, 2, 1, 0, 3, 0]
-    assert torch.equal(poisoned.inputs, data.inputs)
-    assert attack.poison(poisoned, seed=1).targets.tolist() == data.targets.tolist()
-    with pytest.raises(ValueError, match="regression"):
-        attack.poison(Dataset(torch.rand(2, 2), torch.rand(2, 1), "regression"), seed=1)
+@EVERY
+def test_a_liar_by_itself_lies_as_large_as_all_of_them_would(name):
+    whole = seen(aggregate=median_rule)
+    if attacks.build({"name": name}).knowledge == "own":
+        alone = Seen(whole.own[1:2], whole.honest[:0], 7, clients=13, lying=3)
+        assert (alone.count, alone.liars) == (13, 3)
+    else:
+        alone = Seen(whole.own[1:2], whole.honest, 7, lying=3, aggregate=whole.aggregate)
+    lies, every = craft(alone, name), craft(whole, name)
+    assert lies.shape == (1, DIM)
+    if name not in ("gaussian", "free_rider", "fang_trimmed_mean"):  # these draw for each row
+        assert np.array_equal(lies[0], every[1], equal_nan=True)
+
+
+def test_numbers_of_clients_below_those_that_are_seen_are_refused():
+    whole = seen()
+    with pytest.raises(ValueError, match="more than"):
+        Seen(whole.own, whole.honest, 0, clients=12)
+    with pytest.raises(ValueError, match="more than"):
+        Seen(whole.own, whole.honest, 0, lying=2)
+    with pytest.raises(ValueError, match="width"):
+        Seen(whole.own, whole.honest[:, :3], 0)
+    view = Seen(whole.own, whole.honest, 0, clients=20, lying=5)
+    assert (view.count, view.liars) == (20, 5)
+
+
+def test_where_everybody_lies_their_own_updates_stand_for_the_honest_ones():
+    whole = seen()
+    assert np.array_equal(Seen(whole.own, whole.honest[:0], 0).mean(), whole.own.mean(0, float))
+    assert np.array_equal(whole.mean(), whole.honest.mean(0, float))
+
+
+def test_a_free_rider_sends_the_last_step_with_noise_and_nothing_of_its_own():
+    whole, last = seen(), np.linspace(1, 2, DIM, dtype=np.float32)
+    known = replace(whole, last=last)
+    assert np.array_equal(craft(known, "free_rider", noise=0.0), np.tile(last, (LIARS, 1)))
+    assert not craft(whole, "free_rider", noise=0.0).any()  # the first round
+    noisy = craft(known, "free_rider", noise=0.1)
+    assert 0.07 < (noisy - last).std() < 0.13 and len(np.unique(noisy[:, 0])) == LIARS
+    random = craft(known, "free_rider", noise=0.1, disguise="random")
+    np.testing.assert_allclose(random, noisy - last, atol=1e-6)
+    other = replace(known, own=whole.own * 7)
+    assert np.array_equal(craft(other, "free_rider", noise=0.1), noisy)
+
+
+def test_what_is_not_finite_or_huge_is_so_in_every_coordinate():
+    whole = seen()
+    assert np.isnan(craft(whole, "not_finite")).all()
+    assert np.isneginf(craft(whole, "not_finite", value="-inf")).all()
+    assert (craft(whole, "huge") == np.float32(1e30)).all()
+    with np.errstate(over="ignore"):
+        assert np.isinf(np.float32((craft(whole, "huge")[0] ** 2).sum()))
+
+
+def test_a_straggler_answers_late_or_never_and_says_nothing_else():
+    never, late = (
+        attacks.build({"name": "straggler"}),
+        attacks.build({"name": "straggler", "late_s": 30.0}),
+    )
+    assert never.delay_s(1) is None and late.delay_s(1) == late.delay_s(2) == 30
+    assert isinstance(late, TimingAttack)
+    assert not isinstance(late, UpdateAttack) and not isinstance(late, DataAttack)
 
 
 @pytest.mark.parametrize(
@@ -189,6 +250,17 @@ def test_labels_are_turned_around_and_nothing_else():
         ({"name": "min_max", "direction": "up"}, "direction"),
         ({"name": "gaussian", "std": 0}, "std"),
         ({"name": "optimised", "trials": 0}, "trials"),
+        ({"name": "adaptive", "step": 0}, "step"),
+        ({"name": "fang_trimmed_mean", "b": 0.5}, "b must be >= 1"),
+        ({"name": "free_rider", "disguise": "no"}, "disguise must be one of last, random"),
+        ({"name": "not_finite", "value": "zero"}, "value must be one of"),
+        ({"name": "huge", "value": 1e39}, "float32"),
+        ({"name": "straggler", "late_s": -1}, "late_s"),
+        ({"name": "backdoor", "fraction": 0}, "fraction"),
+        ({"name": "backdoor", "size": 0}, "size"),
+        ({"name": "backdoor", "value": float("nan")}, "value"),
+        ({"name": "edge_case", "source": 3, "target": 3}, "source and target must differ"),
+        ({"name": "edge_case", "target": -1}, "target"),
     ],
 )
 def test_wrong_settings_are_refused_with_what_is_wrong(part, match):
