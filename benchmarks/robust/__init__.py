@@ -1,0 +1,1 @@
+"""What `benchmarks.robustness` is made of: federations under attack, in a loop of their own."""
