@@ -31,6 +31,13 @@ class Backlog:
         self.waiting.append(event)
         self.assignments.pop(event.client, None)
 
+    def drop(self, client: ClientId) -> list[UpdateReceived]:
+        """Lets go of all that is this client's; returns the updates among it."""
+        self.assignments.pop(client, None)
+        gone = [event for event in self.waiting if event.client == client]
+        self.waiting = [event for event in self.waiting if event.client != client]
+        return gone
+
     def expire(self, event: LeaseExpired) -> Assignment | None:
         """The assignment that this event is about, to be offered again."""
         held = self.assignments.get(event.client)

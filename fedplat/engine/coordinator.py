@@ -6,15 +6,11 @@ A federation that the operator paused stands in `paused` where it would open a r
 
 A committed model is evaluated beside all this, while the next round goes on; the next commit, and
 the end, wait for it.
-
-A synchronous round asks its cohort at once.  An asynchronous federation keeps `concurrency` clients
-at work across rounds, and a round is what fills the buffer (FedBuff; Nguyen et al. 2022, "Federated
-Learning with Buffered Asynchronous Aggregation", Algorithm 1.  arXiv:2106.06639).
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, assert_never
+from typing import assert_never
 
 from fedplat.engine import failures
 from fedplat.engine.assignment import Assignment
@@ -25,14 +21,14 @@ from fedplat.engine.commands import (
     CoordinatorCommand,
     Evaluate,
     Fail,
-    Finish,
-    FoldAhead,
     Send,
 )
 from fedplat.engine.events import (
     AbortRequested,
     Aggregated,
     ClientDeclined,
+    ClientQuarantined,
+    ClientReleased,
     CoordinatorEvent,
     DeadlinePassed,
     Evaluated,
@@ -47,18 +43,16 @@ from fedplat.engine.events import (
 )
 from fedplat.engine.journal import receipt
 from fedplat.engine.messages import Ack, Verdict
+from fedplat.engine.phase import OVER, Phase
 from fedplat.engine.plan import Plan
 from fedplat.engine.round import Round, Row
+from fedplat.engine.standings import Standings
 from fedplat.engine.survey import Survey
-from fedplat.engine.validation import Validated, Validation, validation_loss
+from fedplat.engine.validation import Validation
 from fedplat.errors import FedplatError
 from fedplat.types import ClientId, Digest, Metrics
 
-Phase = Literal[
-    "idle", "collecting", "aggregating", "committing", "surveying", "paused", "finished", "failed"
-]
 Commands = list[CoordinatorCommand]
-SILENT = "no sign of life"
 
 
 @dataclass(slots=True)
@@ -84,6 +78,7 @@ class Coordinator:
     last: Round = field(default_factory=Round)
     counted: dict[ClientId, set[int]] = field(default_factory=dict)
     backlog: Backlog = field(default_factory=Backlog)
+    standings: Standings = field(default_factory=Standings)
     pending: Aggregated | None = None
     survey: Survey = field(default_factory=Survey)
     evaluating: Evaluate | None = None
@@ -141,14 +136,12 @@ class Coordinator:
                 return [] if self.failure is None else [Fail(self.failure)]
             case "paused":
                 return late
-            case "collecting":
+            case "collecting" | "surveying":
                 return [*late, *self._offers()]
             case "aggregating":
                 return [*late, self._aggregate()]
             case "committing":
                 return [*late, *self._commit()]
-            case "surveying":
-                return [*late, *self._offers()]
             case "finished":
                 return self._finish()
             case _:
@@ -163,8 +156,7 @@ class Coordinator:
 
     def awaited(self, client: ClientId) -> Assignment | None:
         """What the client was asked now, in this round or survey, and has not answered."""
-        asked = self._asked
-        return asked.asked[client] if asked.is_missing(client) else None
+        return self._asked.awaited(client)
 
     @property
     def _asked(self) -> Round | Survey:
@@ -186,7 +178,8 @@ class Coordinator:
             self.phase = "paused"
             return []
         self.phase = "collecting"
-        self.round = Round(self.round.round_id + 1, self.now_s, self.broadcast, self.backlog)
+        known = self.backlog, self.standings
+        self.round = Round(self.round.round_id + 1, self.now_s, self.broadcast, *known)
         commands = self._admit()
         if len(self.round.accepted) < self.plan.per_round:
             asked = self.round.ask(self.plan, self.now_s)
@@ -227,7 +220,8 @@ class Coordinator:
             self.backlog.keep(event)
             return []
         self._count(event)
-        more = [*self._fold_ahead(), *self._ask_more(), *self._close_if_complete()]
+        settled = self.round.fold_ahead(self.plan)
+        more = [*settled, *self._ask_more(), *self._close_if_complete()]
         return [self._ack(event, "accepted"), *more]
 
     def _count(self, event: UpdateReceived) -> None:
@@ -245,7 +239,7 @@ class Coordinator:
         diverged = event.reason == "diverged"
         return self._lose(event.client, event.detail or event.reason, diverged, event.step)
 
-    def _lose(self, client: ClientId, why: str, diverged: bool, step: int = 0) -> Commands:
+    def _lose(self, client: ClientId, why: str, diverged: bool = False, step: int = 0) -> Commands:
         if diverged and self.plan.on_divergence == "stop":
             round_id = self.round.round_id
             return self._fail(failures.of_divergence(round_id, client, why, step))
@@ -270,11 +264,11 @@ class Coordinator:
         if held is None:
             return []
         if event.task == "evaluate":
-            lost: Mapping[ClientId, Metrics] = {event.client: {}}
-            return self._surveyed(event.round_id, lost) if hopeless else self._offer([held])
+            nothing: Mapping[ClientId, Metrics] = {event.client: {}}
+            return self._surveyed(event.round_id, nothing) if hopeless else self._offer([held])
         spares = self.round.spare(self.plan, self.now_s) if self.phase == "collecting" else []
         if hopeless:
-            return [*self._offer(spares), *self._lose(event.client, SILENT, diverged=False)]
+            return [*self._offer(spares), *self._lose(event.client, failures.SILENT)]
         return self._offer([held, *spares])
 
     def _is_open(self, round_id: int) -> bool:
@@ -299,13 +293,6 @@ class Coordinator:
         self.phase = "aggregating"
         return [self._aggregate()]
 
-    def _fold_ahead(self) -> Commands:
-        if self.plan.carry_over:
-            return []  # somebody may come before those who are there
-        start = self.round.folded
-        settled = self.round.settle()
-        return [FoldAhead(self.round.round_id, start, settled)] if settled else []
-
     def _ordered(self) -> tuple[Row, ...]:
         return self.round.rows(self.plan.staleness)
 
@@ -322,13 +309,15 @@ class Coordinator:
     def _commit(self) -> Commands:
         if self.evaluating or self.pending is None:
             return []
-        return [Commit(self.round.record(self.pending, self._ordered(), self.previous))]
+        record = self.round.record(self.pending, self._ordered(), self.previous)
+        return [Commit(self.standings.judged(record, self.plan))]
 
     def _committed(self, event: RoundCommitted) -> Commands:
         if self.phase != "committing" or event.round_id != self.round.round_id:
             return []
         self.broadcast, self.kept, self.model = event.broadcast, event.kept, event.model
         self.previous, self.pending, self.last = receipt(event), None, self.round
+        self.standings.commit(event, self.round.asked)
         return self._after_commit()
 
     # ── between rounds ───────────────────────────────────────────────────────────────────────────
@@ -348,12 +337,11 @@ class Coordinator:
         return self._finish() if self.phase == "finished" else []
 
     def _survey(self) -> Commands:
-        if not self.plan.evaluates_federated(self.round.round_id):
+        evaluators = self.standings.free(self.plan.evaluators)
+        if not (self.plan.evaluates_federated(self.round.round_id) and evaluators):
             return self._next()
         self.phase = "surveying"
-        self.survey = Survey.of(
-            self.plan.evaluators, self.round.round_id, self.broadcast, self.now_s
-        )
+        self.survey = Survey.of(evaluators, self.round.round_id, self.broadcast, self.now_s)
         return self._offers()
 
     def _surveyed(self, round_id: int, found: Mapping[ClientId, Metrics]) -> Commands:
@@ -362,16 +350,11 @@ class Coordinator:
         self.survey.take(found)
         if not self.survey.is_complete:
             return []
-        loss, mine = validation_loss(self.survey.found.values()), (self.broadcast, self.kept)
-        self.validation.judge(
-            None if loss is None else Validated(round_id, loss, *mine, self.model)
-        )
+        self.validation.judge(self.survey, self.broadcast, self.kept, self.model)
         return self._next()
 
     def _next(self) -> Commands:
-        patience = self.plan.patience
-        stops = patience is not None and self.validation.not_better >= patience
-        if self.round.round_id < self.plan.rounds and not stops:
+        if self.round.round_id < self.plan.rounds and not self.validation.stops(self.plan):
             return self._open()
         self.phase = "finished"
         late = [self._ack(event, "late") for event in self.backlog.clear()]
@@ -380,18 +363,34 @@ class Coordinator:
     def _finish(self) -> Commands:
         if self.evaluating:
             return []
-        last, best = self.round.round_id, self.validation.best
-        if self.plan.keep_best and best is not None:
-            return [Finish(last, best.round_id, best.broadcast, best.model)]
-        return [Finish(last, last, self.broadcast, self.model)]
+        last = self.round.round_id, self.broadcast, self.model
+        return [self.validation.result(self.plan, *last)]
 
     def _operated(self, event: OperatorEvent) -> Commands:
-        if self.phase in ("finished", "failed"):
+        if self.phase in OVER:
             return []
         if isinstance(event, AbortRequested):
             return self._fail(event.failure(self.round.round_id))
+        if isinstance(event, ClientQuarantined):
+            return self._quarantined(event)
+        if isinstance(event, ClientReleased):
+            self.standings.release(event.client)
+            return []
         self.paused = isinstance(event, PauseRequested)
         return self._open() if self.phase == "paused" and not self.paused else []
+
+    def _quarantined(self, event: ClientQuarantined) -> Commands:
+        """Takes back what the client was asked; what was accepted of it before still counts."""
+        client = event.client
+        if not self.standings.hold(event, self.round.round_id):
+            return []
+        why = self.standings.why(client)
+        gone = [self._ack(one, "refused", why) for one in self.backlog.drop(client)]
+        if self.phase == "surveying":
+            return [*gone, *self._surveyed(self.survey.round_id, {client: {}})]
+        at = self.plan, self.now_s
+        instead = self.round.bar(client, why, *at) if self.phase == "collecting" else []
+        return [*gone, *self._offer(instead), *self._ask_more(), *self._close_if_complete()]
 
     def _fail(self, error: FedplatError) -> Commands:
         self.phase, self.failure = "failed", error

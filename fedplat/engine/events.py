@@ -118,7 +118,9 @@ class RoundCommitted:
     """The one atomic record of a round.  `previous` chains it to the record before.
 
     `accepted` is in ClientId order: (client, update digest, weight).  `influence`, `refused` and
-    `abandoned` are those of `Aggregated`.
+    `abandoned` are those of `Aggregated`; `quarantined` are the clients that the coordinator puts
+    in quarantine by itself, with the reason.
+    Raises: ValueError, if `influence` is not one number for each of `accepted`, or empty.
     """
 
     time_s: float
@@ -132,6 +134,12 @@ class RoundCommitted:
     influence: tuple[float, ...] = ()
     refused: Mapping[ClientId, str] = field(default_factory=dict)
     abandoned: str = ""
+    quarantined: Mapping[ClientId, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.influence and len(self.influence) != len(self.accepted):
+            told, rows = len(self.influence), len(self.accepted)
+            raise ValueError(f"round {self.round_id} has {told} influences for {rows} updates")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +177,26 @@ class AbortRequested:
         return AbortedError(round_id=round_id, reason=self.reason)
 
 
-OperatorEvent = PauseRequested | ResumeRequested | AbortRequested
+@dataclass(frozen=True, slots=True)
+class ClientQuarantined:
+    """The operator has put a client in quarantine: it is asked nothing, its updates are refused."""
+
+    time_s: float
+    client: ClientId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClientReleased:
+    """The operator lets a client out of quarantine: from the next round on it may be asked."""
+
+    time_s: float
+    client: ClientId
+
+
+OperatorEvent = (
+    PauseRequested | ResumeRequested | AbortRequested | ClientQuarantined | ClientReleased
+)
 CoordinatorEvent = (
     Started
     | Initialised

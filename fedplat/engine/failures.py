@@ -5,6 +5,8 @@ from fedplat.engine.round import Round
 from fedplat.errors import DivergenceError, FedplatError, QuorumError, RoundError, TrainingError
 from fedplat.types import ClientId
 
+SILENT = "no sign of life"
+
 
 def of_closing(round_: Round, quorum: int) -> FedplatError | None:
     """Why a round can not be aggregated with what it has, if it can not."""

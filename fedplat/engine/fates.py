@@ -100,6 +100,12 @@ class Fate:
     delay_s: float = 0.0
 
 
+class Destiny(Protocol):
+    """What befalls the clients that a round asks."""
+
+    def of(self, client: ClientId, round_id: int) -> Fate: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fates:
     """Draws a fate for each asked client, from a stream of its own.

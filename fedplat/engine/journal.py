@@ -16,7 +16,7 @@ Event = CoordinatorEvent | ClientEvent
 _BY_NAME: Mapping[str, type[Event]] = {cls.__name__: cls for cls in get_args(Event)}
 
 # came later: left out where they say nothing, so that the receipts of older records hold
-_LATER = frozenset({"influence", "refused", "abandoned"})
+_LATER = frozenset({"influence", "refused", "abandoned", "quarantined"})
 _FIELDS = {cls: tuple(f.name for f in dataclasses.fields(cls)) for cls in _BY_NAME.values()}
 
 

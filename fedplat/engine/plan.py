@@ -1,11 +1,12 @@
 """What the coordinator has to know of a scenario: numbers and one function, no parts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from fedplat import check
 from fedplat.engine.staleness import Constant, Staleness
+from fedplat.engine.suspicion import QuarantineAfter
 from fedplat.types import ClientId
 
 
@@ -20,6 +21,8 @@ class Selected:
 
 # draws clients for a round, given the round and the time; the same ones every time
 Select = Callable[[int, float], tuple[Selected, ...]]
+# likewise, one after another: as many as the round takes of them
+StandIns = Callable[[int, float], Iterable[Selected]]
 
 
 def nobody(round_id: int, time_s: float) -> tuple[Selected, ...]:
@@ -47,6 +50,11 @@ class Plan:
 
     An assignment's lease is `lease_s` (None: for ever); after `max_attempts` expired ones its
     client is given up for the round (None: never).
+
+    `registered` clients there are in all (None: nobody knows).  In the place of those in quarantine
+    the first free ones of `stand_ins` are asked, which draws everybody in a random order.
+    `quarantine_after` lets the coordinator put clients in quarantine itself, as long as `quorum`
+    others are left.
     Units: `deadline_s` seconds after the round, or its evaluation by the clients, began; `lease_s`
     seconds without a sign of life.
     Raises: ValueError, if a number is out of its range.
@@ -71,6 +79,9 @@ class Plan:
     spares: int = 0
     lease_s: float | None = None
     max_attempts: int | None = None
+    registered: int | None = None
+    stand_ins: StandIns = nobody
+    quarantine_after: QuarantineAfter | None = None
 
     def __post_init__(self) -> None:
         check.non_negative(rounds=self.rounds, evaluate_every=self.evaluate_every)
@@ -85,6 +96,8 @@ class Plan:
         for name in ("patience", "max_attempts"):
             if getattr(self, name) is not None:
                 check.at_least(1, **{name: getattr(self, name)})
+        if self.quarantine_after is not None and self.registered is None:
+            raise ValueError("quarantine_after needs `registered`: how many clients there are")
         if self.lease_s is not None:
             check.positive(lease_s=self.lease_s)
         if self.max_staleness is not None:

@@ -1,14 +1,17 @@
 """A round as the coordinator's machine sees it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from fedplat.engine.assignment import Assignment
 from fedplat.engine.backlog import Backlog
-from fedplat.engine.commands import CoordinatorCommand, SetDeadline
+from fedplat.engine.commands import CoordinatorCommand, FoldAhead, SetDeadline
 from fedplat.engine.events import Aggregated, LeaseExpired, RoundCommitted, UpdateReceived
 from fedplat.engine.messages import Verdict
 from fedplat.engine.plan import Plan, Selected
 from fedplat.engine.staleness import Staleness
+from fedplat.engine.standings import Standings
 from fedplat.types import ClientId, Digest, merge
 
 Row = tuple[ClientId, Digest, float]
@@ -18,13 +21,15 @@ Row = tuple[ClientId, Digest, float]
 class Round:
     """The round in progress: who was asked, and what has become of each.
 
-    `accepted` may hold updates that were asked for in earlier rounds, which `backlog` knew of.
+    `accepted` may hold updates that were asked for in earlier rounds, which `backlog` knew of;
+    `standings` knows whom no round may ask.
     """
 
     round_id: int = 0
     opened_s: float = 0.0
     broadcast: Digest = Digest("")
     backlog: Backlog = field(default_factory=Backlog)
+    standings: Standings = field(default_factory=Standings)
     asked: dict[ClientId, Assignment] = field(default_factory=dict)
     accepted: dict[ClientId, UpdateReceived] = field(default_factory=dict)
     lost: dict[ClientId, str] = field(default_factory=dict)
@@ -43,6 +48,10 @@ class Round:
         answered = client in self.accepted or client in self.lost
         return client in self.asked and not answered
 
+    def awaited(self, client: ClientId) -> Assignment | None:
+        """What the client was asked and has not answered."""
+        return self.asked[client] if self.is_missing(client) else None
+
     @property
     def open(self) -> list[Assignment]:
         """What was asked and not answered yet."""
@@ -55,11 +64,20 @@ class Round:
         if plan.concurrency is not None:
             return self.more(plan, now_s)
         drawn = plan.select(self.round_id, now_s)
-        in_order = sorted(drawn, key=lambda one: one.client.encode())
+        fit = [one for one in drawn if one.client not in self.standings.quarantined]
+        taken = frozenset(one.client for one in fit)
+        instead = (one for one in self._stand_ins(plan, now_s) if one.client not in taken)
+        fit += islice(instead, len(drawn) - len(fit))
+        in_order = sorted(fit, key=lambda one: one.client.encode())
         return [self._ask(one, now_s) for one in in_order if self._is_free(one.client)]
 
     def more(self, plan: Plan, now_s: float) -> list[Assignment]:
-        """Asks as many as an asynchronous federation has too few at work."""
+        """Asks as many as an asynchronous federation has too few at work.
+
+        It keeps `concurrency` clients at work across rounds; a round is what fills the buffer.
+        Source: FedBuff, Nguyen et al. 2022, "Federated Learning with Buffered Asynchronous
+        Aggregation", Algorithm 1.  arXiv:2106.06639
+        """
         asked = list[Assignment]()
         if plan.concurrency is None or len(self.accepted) >= plan.per_round:
             return []
@@ -78,6 +96,22 @@ class Round:
         self._spared += one is not None
         return [] if one is None else [self._ask(one, now_s)]
 
+    def bar(self, client: ClientId, why: str, plan: Plan, now_s: float) -> list[Assignment]:
+        """Waits no longer for a client in quarantine; asks somebody in its place."""
+        if not self.is_missing(client):
+            return []
+        self.lost[client] = why
+        if plan.concurrency is not None:
+            return self.more(plan, now_s)
+        return [self._ask(one, now_s) for one in islice(self._stand_ins(plan, now_s), 1)]
+
+    def can_do_without(self, client: ClientId, plan: Plan, now_s: float) -> bool:
+        """Whether the quorum can still be reached if this client's update does not come."""
+        late = self.backlog.assignments.keys() - {client}
+        coming = len(self.accepted) + len(set(self.missing) - {client}) + len(late)
+        others = (one for one in self._stand_ins(plan, now_s) if one.client != client)
+        return coming + len(list(islice(others, 1))) >= plan.quorum
+
     def deadline(self, plan: Plan) -> list[CoordinatorCommand]:
         """Sets the round's deadline, if it has one."""
         if plan.deadline_s is None:
@@ -91,11 +125,18 @@ class Round:
             one = self._candidates.pop(0)
             if self._is_free(one.client):
                 return one
-        return None
+        if not self.standings.quarantined:
+            return None
+        return next(self._stand_ins(plan, now_s), None)  # the reserve was drawn with those in it
+
+    def _stand_ins(self, plan: Plan, now_s: float) -> Iterator[Selected]:
+        drawn = plan.stand_ins(self.round_id, now_s)
+        return (one for one in drawn if self._is_free(one.client))
 
     def _is_free(self, client: ClientId) -> bool:
         busy = client in self.asked or client in self.backlog.assignments
-        return not busy and client not in self.accepted
+        barred = client in self.accepted or client in self.standings.quarantined
+        return not (busy or barred)
 
     @property
     def _at_work(self) -> int:
@@ -119,6 +160,8 @@ class Round:
 
     def verdict(self, event: UpdateReceived, collecting: bool) -> tuple[Verdict, str]:
         """What becomes of an update that was not asked for in an earlier round, and why."""
+        if why := self.standings.why(event.client):
+            return "refused", why
         if event.round_id > self.round_id:
             return "refused", f"round {event.round_id} is not open yet"
         if event.round_id < self.round_id or not collecting:
@@ -174,6 +217,13 @@ class Round:
             refused=aggregated.refused,
             abandoned=aggregated.abandoned,
         )
+
+    def fold_ahead(self, plan: Plan) -> list[CoordinatorCommand]:
+        """Folds what is settled; nothing where somebody may come before those who are there."""
+        if plan.carry_over:
+            return []
+        start, settled = self.folded, self.settle()
+        return [FoldAhead(self.round_id, start, settled)] if settled else []
 
     def settle(self) -> tuple[Row, ...]:
         """The accepted updates before which, in ClientId order, nobody can come any more.

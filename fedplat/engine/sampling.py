@@ -4,7 +4,7 @@ A round's cost does not depend on how many clients are registered (an availabili
 aside): ids are made when they are drawn, and drawing is Floyd's, never a shuffle.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Protocol, runtime_checkable
@@ -14,7 +14,7 @@ from jaxtyping import Int64
 
 from fedplat import check, parts, rng
 from fedplat.engine.availability import Trace
-from fedplat.engine.fates import DELAYS, Fates
+from fedplat.engine.fates import DELAYS, Destiny, Fates
 from fedplat.engine.plan import Selected
 from fedplat.errors import ConfigError
 from fedplat.types import ClientId, client_id
@@ -176,8 +176,9 @@ class Selection:
 
     sampler: Sampler
     ask: int
-    fates: Fates
+    fates: Destiny
     seed: int
+    registered: int
     in_reserve: int = 0
 
     def __call__(self, round_id: int, time_s: float) -> tuple[Selected, ...]:
@@ -193,6 +194,20 @@ class Selection:
         generator = rng.numpy_generator(self.seed, "reserve", "round", round_id)
         drawn = self.sampler(self.in_reserve, round_id, time_s, generator)
         return self._fated([drawn[index] for index in generator.permutation(len(drawn))], round_id)
+
+    def stand_ins(self, round_id: int, time_s: float) -> Iterator[Selected]:
+        """Everybody who can be asked, in a random order; drawn as far as the caller takes them."""
+        generator = rng.numpy_generator(self.seed, "stand-ins", "round", round_id)
+        seen, count, most = set[ClientId](), min(self.ask, self.registered), self.registered
+        while True:
+            drawn = self.sampler(count, round_id, time_s, generator)
+            order = (drawn[index] for index in generator.permutation(len(drawn)))
+            fresh = [client for client in order if client not in seen]
+            seen.update(fresh)
+            yield from self._fated(fresh, round_id)
+            if count == most:
+                return
+            count = min(2 * count, most)
 
     def _fated(self, clients: Sequence[ClientId], round_id: int) -> tuple[Selected, ...]:
         fates = [self.fates.of(client, round_id) for client in clients]
@@ -236,7 +251,8 @@ def selection(
     clients = Clients(registered, samples)
     table = {name: partial(maker, clients) for name, maker in BY_NAME.items()}
     drawn = parts.build("clients.sampler", table, sampler)
-    return Selection(drawn, ask, fates, seed, min(in_reserve, len(registered)))
+    count = len(registered)
+    return Selection(drawn, ask, fates, seed, count, min(in_reserve, count))
 
 
 def floyd(ask: int, count: int, generator: np.random.Generator) -> list[int]:

@@ -23,9 +23,13 @@ class Survey:
     def of(
         cls, evaluators: Iterable[ClientId], round_id: int, broadcast: Digest, now_s: float
     ) -> "Survey":
-        """Asks all of them."""
+        """Asks all of them; nobody, if there is nobody."""
         asked = {c: Assignment(c, round_id, "evaluate", broadcast, now_s) for c in evaluators}
         return cls(round_id, now_s, asked)
+
+    def awaited(self, client: ClientId) -> Assignment | None:
+        """What the client was asked and has not answered."""
+        return self.asked[client] if self.is_missing(client) else None
 
     @property
     def open(self) -> list[Assignment]:

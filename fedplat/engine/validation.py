@@ -4,6 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
+from fedplat.engine.commands import Finish
+from fedplat.engine.plan import Plan
+from fedplat.engine.survey import Survey
 from fedplat.types import Digest, Metrics, merge
 
 LOSSES = ("personal/validation/loss", "global/validation/loss")
@@ -31,10 +34,24 @@ class Validation:
     best: Validated | None = None
     not_better: int = 0
 
-    def judge(self, model: Validated | None) -> None:
-        """Takes a model with its loss, if there is any."""
-        if model is None:
-            return
+    def judge(self, survey: Survey, broadcast: Digest, kept: Digest, model: Digest) -> None:
+        """Takes a model with what its survey says of it, if that says anything."""
+        loss = validation_loss(survey.found.values())
+        if loss is not None:
+            self._take(Validated(survey.round_id, loss, broadcast, kept, model))
+
+    def stops(self, plan: Plan) -> bool:
+        """Whether the plan has no more patience."""
+        return plan.patience is not None and self.not_better >= plan.patience
+
+    def result(self, plan: Plan, last: int, broadcast: Digest, model: Digest) -> Finish:
+        """The end after the round `last`, which left this model: with the best, if it was kept."""
+        best = self.best if plan.keep_best else None
+        if best is None:
+            return Finish(last, last, broadcast, model)
+        return Finish(last, best.round_id, best.broadcast, best.model)
+
+    def _take(self, model: Validated) -> None:
         if self.best is None or model.loss < self.best.loss:
             self.best, self.not_better = model, 0
         else:

@@ -8,6 +8,8 @@ from fedplat.engine.coordinator import Coordinator
 from fedplat.engine.events import (
     AbortRequested,
     ClientDeclined,
+    ClientQuarantined,
+    ClientReleased,
     CoordinatorEvent,
     Evaluated,
     EvaluationReceived,
@@ -124,6 +126,8 @@ class Recorder:
                 self.central[round_id] = readable(metrics)  # empty, if no model here is whole
                 self._tell_round(self.central[round_id])
             case Initialised() | PauseRequested() | ResumeRequested() | AbortRequested():
+                pass
+            case ClientQuarantined() | ClientReleased():
                 pass
             case _ if self._committed is None:  # a round is told before what its clients found
                 self.settle()

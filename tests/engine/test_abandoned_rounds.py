@@ -89,15 +89,24 @@ shares = st.lists(st.floats(0, 1), max_size=5).map(tuple)
 reasons = st.dictionaries(st.sampled_from([A, B, C]), st.text(max_size=20), max_size=3)
 
 
-@given(shares, reasons, st.text(max_size=30))
-def test_the_journal_gives_back_whatever_a_rule_says(influence, refused, abandoned):
+@given(shares, reasons, st.text(max_size=30), reasons)
+def test_the_journal_gives_back_whatever_a_rule_says(influence, refused, abandoned, quarantined):
     said = {"influence": influence, "refused": refused, "abandoned": abandoned}
+    rows = tuple((A, Digest(f"u{index}"), 1.0) for index in range(len(influence)))
     for event in (
         Aggregated(2.0, 1, *UNCHANGED, **said),
-        RoundCommitted(2.0, 1, *UNCHANGED, (), {}, Digest(""), **said),
+        RoundCommitted(2.0, 1, *UNCHANGED, rows, {}, Digest(""), **said, quarantined=quarantined),
     ):
         again = journal.decode(journal.encode(event))
         assert again == event and isinstance(again.influence, tuple)
+
+
+def test_an_influence_for_more_clients_than_were_accepted_is_refused():
+    with pytest.raises(ValueError, match="2 influences for 0 updates"):
+        RoundCommitted(2.0, 1, *UNCHANGED, (), {}, Digest(""), influence=(0.5, 0.5))
+    entry = journal.encode(RoundCommitted(2.0, 1, *UNCHANGED, (), {}, Digest("")))
+    with pytest.raises(journal.CorruptPayloadError, match="1 influences for 0 updates"):
+        journal.decode(entry.replace(b'"kept"', b'"influence":[1.0],"kept"'))
 
 
 @pytest.mark.parametrize("influence", ["[null]", '[["a"]]', "3", '"much"', '{"a":1}'])

@@ -239,3 +239,42 @@ def test_what_makes_no_sense_is_refused_with_its_reason(rest, reason):
 
 def test_every_delay_says_which_fraction_it_befalls():
     assert all("fraction" in delay.__dataclass_fields__ for delay in DELAYS.values())
+
+
+# ── stand-ins ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("population", [1, 2, 7, 60])
+def test_everybody_stands_in_once(population):
+    drawn = ids(select(population=population, ask=min(population, 5)).stand_ins(1, 0.0))
+    assert sorted(drawn) == [client_id(index) for index in range(population)]
+
+
+def test_the_same_seed_and_round_have_the_same_stand_ins_and_others_do_not():
+    def drawn(round_id=3, **changes):
+        return ids(select(**changes).stand_ins(round_id, 0.0))
+
+    assert drawn() == drawn()
+    assert drawn() != drawn(4) and drawn() != drawn(seed=2)
+
+
+def test_each_client_is_as_likely_as_any_other_to_be_the_first_to_stand_in():
+    one = select(population=5, ask=2)
+    counts = Counter(next(one.stand_ins(round_id, 0.0)).client for round_id in range(5_000))
+    assert len(counts) == 5 and all(890 < count < 1_110 for count in counts.values())  # ± 4 σ
+
+
+def test_a_few_stand_ins_cost_as_much_among_a_million_as_among_a_hundred():
+    million = select(population=1_000_000).stand_ins(1, 0.0)
+    assert len({next(million).client for _ in range(7)}) == 7
+
+
+def test_only_clients_that_can_be_asked_stand_in():
+    samples = {client_id(1): 4, client_id(3): 1}
+    weighted = select("weighted", population=5, ask=2, samples=lambda c: samples.get(c, 0))
+    assert set(ids(weighted.stand_ins(1, 0.0))) == set(samples)
+
+
+def test_a_stand_in_has_its_own_fate():
+    drawn = select(dropout=1.0).stand_ins(1, 0.0)
+    assert all(one.dropout for one in drawn)
