@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from fedplat import check, rng
 from fedplat.aggregators import gram_kernel
 from fedplat.aggregators.geometry import Matrix
-from fedplat.aggregators.robust import Robust, Rows, Settled, aggregate, drawn_columns, settle
+from fedplat.aggregators.plan import Rows
+from fedplat.aggregators.robust import Robust, Settled, aggregate, drawn_columns, settle
 from fedplat.errors import ToleranceError
 
 
@@ -22,15 +23,18 @@ class Foreseen:
     The search makes no row.  All rows are sums of the honest ones, a start and a direction, so
     their geometry follows from these vectors' inner products: a trial costs O(n³), whatever the
     dimension.  Where the chain ends in a rule that looks at every column, it is tried on `columns`
-    of them, drawn by the seed, and the distance found is stretched to all.
+    of them, drawn by the seed, and the distance found is stretched to all.  A rule that looks at
+    layers is tried on all rows.  Noise that a rule adds is not foreseen.
 
-    `chain` None is the mean.  A round that the chain would abandon has the aggregate 0.
+    `chain` None is the mean.  A round that the chain would abandon has the aggregate 0.  `layers`
+    are the sizes of the model's tensors.
     Shapes: `reference` (d,).
     """
 
     chain: Robust | None
     seed: int = 0
     reference: Rows | None = None
+    layers: Sequence[int] = ()
     columns: int = 4096
 
     def __post_init__(self) -> None:
@@ -42,7 +46,9 @@ class Foreseen:
             mean: Rows = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
             return mean
         try:
-            return aggregate(self.chain, rows, seed=self.seed, reference=self.reference).value
+            return aggregate(
+                self.chain, rows, seed=self.seed, reference=self.reference, layers=self.layers
+            ).value
         except ToleranceError:
             return np.zeros(rows.shape[1], dtype=np.float32)
 
@@ -54,9 +60,12 @@ class Foreseen:
         All `liars` send `start` plus the factor times the direction; their rows are the last.
         Shapes: `honest` (honest, d), `start` (d,), `directions` (directions, d).
         """
-        vectors = [*honest, start, *directions]
-        compared = self.chain is not None and self.chain.needs_reference
-        if compared and self.reference is not None:
+        if self.chain is not None and self.chain.needs_layers:
+            return [partial(self._whole, honest, start, one, liars) for one in directions]
+        mean = honest.mean(axis=0, dtype=np.float64) if len(honest) else 0 * start
+        # from the mean on, as rows that are close to one another have few digits of their own
+        vectors = [mean, *(honest - mean), start - mean, *directions]
+        if self.chain is not None and self.chain.needs_reference and self.reference is not None:
             vectors.append(self.reference)
         spanning = np.stack([np.asarray(one, dtype=np.float32) for one in vectors])
         dim = spanning.shape[1]
@@ -73,10 +82,19 @@ class Foreseen:
         drawn = rng.numpy_generator(self.seed, "foreseen")
         return np.sort(drawn.choice(dim, self.columns, replace=False))
 
+    def _whole(
+        self, honest: Rows, start: Matrix, direction: Matrix, liars: int, factor: float
+    ) -> float:
+        lie = (start + factor * direction).astype(np.float32)
+        found = self(np.concatenate([honest, np.repeat(lie[None], liars, axis=0)]))
+        mean = honest.mean(axis=0, dtype=np.float64) if len(honest) else 0.0
+        return float(np.linalg.norm(found - mean))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Span:
-    """Vectors that all rows are sums of: the honest ones, a start, directions, perhaps a reference.
+    """Vectors that all rows are sums of: the honest mean, the way from there to each honest row and
+    to the start, directions, perhaps a reference.
 
     Shapes: `gram` (v, v), their inner products.
     """
@@ -87,26 +105,24 @@ class _Span:
     liars: int
     directions: int
 
-    def mean(self) -> Matrix:
-        """The honest mean in these vectors.  Shapes: (v,)."""
-        coefficients = np.zeros(len(self.gram))
-        coefficients[: self.honest] = 1 / max(1, self.honest)
-        return coefficients
-
     def rows(self, direction: int, factor: float) -> Matrix:
         """All rows in these vectors, with the reference behind them.  Shapes: (n or n + 1, v)."""
-        clients, known = self.honest + self.liars, self.honest + 1 + self.directions
+        clients, start = self.honest + self.liars, 1 + self.honest
+        known = start + 1 + self.directions
         behind = len(self.gram) - known
         rows = np.zeros((clients + behind, len(self.gram)))
-        rows[: self.honest, : self.honest] = np.eye(self.honest)
-        rows[self.honest : clients, self.honest] = 1
-        rows[self.honest : clients, self.honest + 1 + direction] = factor
+        rows[:clients, 0] = 1
+        rows[: self.honest, 1:start] = np.eye(self.honest)
+        rows[self.honest : clients, start] = 1
+        rows[self.honest : clients, start + 1 + direction] = factor
         rows[clients:, known:] = np.eye(behind)
         return rows
 
-    def length(self, coefficients: Matrix) -> float:
-        """That of the vectors' sum by `coefficients`.  Shapes: `coefficients` (v,)."""
-        return math.sqrt(max(0.0, float(coefficients @ self.gram @ coefficients)))
+    def from_mean(self, coefficients: Matrix) -> float:
+        """How far the vectors' sum is from the honest mean.  Shapes: `coefficients` (v,)."""
+        way = coefficients.copy()
+        way[0] -= 1
+        return math.sqrt(max(0.0, float(way @ self.gram @ way)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,17 +140,17 @@ class _Trial:
     looked: Rows
 
     def harm(self, direction: int, factor: float) -> float:
-        rows = self.span.rows(direction, factor)
-        clients, mean = self.span.honest + self.span.liars, self.span.mean()
+        rows, clients = self.span.rows(direction, factor), self.span.honest + self.span.liars
         gram = rows @ self.span.gram @ rows.T
         surveyed = np.tril(gram) if self.chain.needs_gram else np.diagonal(gram).copy()
-        sample = rows[:clients] @ self.sampled
         try:
-            settled = settle(self.chain, surveyed, clients, self.seed, sample)
+            settled = settle(
+                self.chain, surveyed, clients, self.seed, rows[:clients] @ self.sampled
+            )
         except ToleranceError:
-            return self.span.length(mean)
+            return self.span.from_mean(np.zeros(len(self.span.gram)))
         if settled.plan.weights is not None:
-            return self.span.length(settled.plan.weights @ rows[settled.used] - mean)
+            return self.span.from_mean(settled.plan.weights @ rows[settled.used])
         return self._by_columns(settled, rows)
 
     def _by_columns(self, settled: Settled, rows: Matrix) -> float:
@@ -142,14 +158,14 @@ class _Trial:
         width = looked.shape[1]
         out = np.empty(width, dtype=np.float32)
         addresses = looked.ctypes.data + 4 * width * np.arange(len(looked), dtype=np.int64)
-        settled.plan.block(addresses, out, settled.counts())
-        apart = float(np.linalg.norm(out - self.span.mean() @ self.looked))
+        settled.plan.block(addresses, 0, out, settled.counts())
+        apart = float(np.linalg.norm(out - self.looked[0].astype(np.float64)))
         return apart * math.sqrt(self.span.dim / max(1, width))
 
 
 def _of_mean(span: _Span, direction: int, factor: float) -> float:
     rows = span.rows(direction, factor)[: span.honest + span.liars]
-    return span.length(rows.sum(axis=0) / max(1, len(rows)) - span.mean())
+    return span.from_mean(rows.sum(axis=0) / max(1, len(rows)))
 
 
 def _products(vectors: Rows) -> Matrix:

@@ -16,13 +16,15 @@ class Geometry:
     """The inner products of n rows, and of these with a reference row, where a rule has one.
 
     `reference` has the n products with the reference and, last, its own square; None: there is
-    none.  `sample` has some columns of the rows as they are, for rules that ask for them.
-    Shapes: `gram` (n, n), `reference` (n + 1,), `sample` (n, columns).
+    none.  `sample` has some columns of the rows as they are, and `layers` what is known of the rows
+    in every layer (see `kinds.ALL`), for rules that ask for them.
+    Shapes: `gram` (n, n), `reference` (n + 1,), `sample` (n, columns), `layers` (layers, n, 4).
     """
 
     gram: Float64[np.ndarray, "rows rows"]
     reference: Float64[np.ndarray, " products"] | None = None
     sample: NDArray[Any] | None = None
+    layers: Matrix | None = None
 
     def __len__(self) -> int:
         return len(self.gram)

@@ -8,78 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedplat import rng
-from fedplat.aggregators import column_kernel, gram_kernel, kinds, mean_kernel, network
+from fedplat.aggregators import gram_kernel, kinds
 from fedplat.aggregators.geometry import Geometry, Matrix
+from fedplat.aggregators.layerwise import Layers
+from fedplat.aggregators.plan import Addresses, Counts, Plan, Rows
 from fedplat.aggregators.rules import (
     ColumnwiseRule,
     GramRule,
+    LayerwiseRule,
     MixingRule,
+    NoisyRule,
     SamplingRule,
-    Window,
     require,
 )
-
-Rows = NDArray[np.float32]
-Counts = NDArray[np.int64]
-Addresses = NDArray[np.int64]
 
 BLOCK = (
     1 << 16
 )  # columns whose inner products are summed by themselves, so that blocks can be apart
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Plan:
-    """What is to be done with every block of columns, once the rows' geometry is known.
-
-    Either `weights` of the rows, or a `window` of each column's values, of rows that are mixed
-    first where there is a `mixing`.
-    Shapes: `weights` (n,), or (n + 1,) with a reference row; `mixing` (m, n).
-    """
-
-    weights: Matrix | None = None
-    mixing: Matrix | None = None
-    window: Window | None = None
-
-    def block(self, addresses: Addresses, out: Rows, counts: Counts) -> None:
-        """Fills `out` from the rows' next `len(out)` columns.
-
-        `counts` are added how often each (mixed) row's value was one of those that were averaged.
-        Shapes: `addresses` (n,), or (n + 1,) with a reference row; `counts` (m,) or (n,).
-        """
-        if self.weights is not None:
-            some = np.flatnonzero(self.weights)
-            total = np.zeros(len(out))
-            mean_kernel.add_rows(total, addresses[some], self.weights[some])
-            out[:] = total
-            return
-        if self.window is None:
-            raise ValueError("a plan has weights or a window")
-        mixing = np.empty((0, len(addresses))) if self.mixing is None else self.mixing
-        n, window = len(mixing) or len(addresses), self.window
-        first, last = 0, n
-        if window.kind == kinds.TRIMMED:
-            first, last = window.start, window.stop
-        column_kernel.columns(
-            addresses,
-            np.ascontiguousarray(mixing),
-            network.sorting(n, first, last),
-            window.kind,
-            window.start,
-            window.stop,
-            out,
-            counts,
-        )
-
-    def influence(self, counts: Counts) -> Matrix:
-        """Each row's share of what the aggregate is made of.  Shapes: (n,), sums to 1, or all 0.
-
-        Of a columnwise rule: of the values that were averaged, by `counts` of all blocks.
-        """
-        if self.weights is not None:
-            return _shares(np.abs(self.weights))
-        found = counts.astype(np.float64)
-        return _shares(found if self.mixing is None else np.abs(self.mixing).T @ found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +47,19 @@ class Robust:
                 )
         if isinstance(rule, MixingRule):
             raise ValueError(f"{rule.name} mixes rows only, so a rule must follow it")
+        if isinstance(rule, LayerwiseRule) and stages:
+            raise ValueError(f"{rule.name} looks at layers as they were sent: no stage before it")
         return cls(tuple(stages), rule)
 
     @property
     def needs_gram(self) -> bool:
         """Whether the rows' inner products are asked for, and not their lengths alone."""
-        return bool(self.stages) or isinstance(self.rule, GramRule)
+        return bool(self.stages) or (isinstance(self.rule, GramRule) and not self.needs_layers)
+
+    @property
+    def needs_layers(self) -> bool:
+        """Whether the rule looks at every layer of the rows by itself."""
+        return isinstance(self.rule, LayerwiseRule)
 
     @property
     def needs_reference(self) -> bool:
@@ -141,7 +93,18 @@ class Robust:
         if mixing is not None:
             rows = len(mixing)
             weights = np.concatenate([weights[:rows] @ mixing, weights[rows:]])
-        return Plan(weights=weights)
+        noise = self.rule.noise_std(geometry) if isinstance(self.rule, NoisyRule) else 0.0
+        return Plan(weights=weights, noise=noise, seed=seed)
+
+    def layers(self, sample: NDArray[np.floating], sizes: Sequence[int], dim: int) -> Layers | None:
+        """What is to be surveyed of layers of these sizes; None, if the rule does not look at them.
+
+        Shapes: `sample` (n, columns), those drawn.
+        Raises: ValueError, unless the sizes add up to `dim`.
+        """
+        if not isinstance(self.rule, LayerwiseRule):
+            return None
+        return Layers.of(sizes, dim, self.rule.thresholds(sample))
 
 
 def refused(squares: Matrix, most_over_median: float = 1e6) -> dict[int, str]:
@@ -196,11 +159,17 @@ class Settled:
         return Outcome(value, influence, self.refused)
 
 
-def survey(chain: Robust, addresses: Addresses, length: int) -> Matrix:
+def survey(
+    chain: Robust, addresses: Addresses, start: int, length: int, layers: Layers | None = None
+) -> Matrix:
     """What the chain has to know of a block of columns; all blocks' are added up in their order.
 
-    Shapes: (n, n) inner products on and below the diagonal, or (n,) squares, if these are enough.
+    The block is that of the columns from `start` on, which `addresses` point at.
+    Shapes: (n, n) inner products on and below the diagonal, or (n,) squares, if these are enough;
+    (layers, n, 4) where there are layers.
     """
+    if layers is not None:
+        return layers.survey(addresses, start, length)
     n = len(addresses)
     if not chain.needs_gram:
         squares = np.zeros(n)
@@ -217,12 +186,16 @@ def settle(
     rows: int,
     seed: int,
     sample: NDArray[np.floating] | None = None,
+    layers: Layers | None = None,
 ) -> Settled:
     """Makes the plan for `rows` rows, and a reference row behind them where one was surveyed.
 
     Shapes: `surveyed` as the sum of `survey`s, `sample` (rows, columns).
     Raises: ToleranceError, if too few rows are left for the chain.
     """
+    known = surveyed if layers is not None else None
+    if known is not None:
+        surveyed = known[:, :, kinds.ALL].sum(axis=0)
     squares = surveyed if surveyed.ndim == 1 else np.diagonal(surveyed)
     left_out = refused(squares[:rows])
     kept = np.array([i for i in range(rows) if i not in left_out], dtype=np.int64)
@@ -234,19 +207,29 @@ def settle(
         gram = gram + np.tril(gram, -1).T
         n = len(kept)
         geometry = Geometry(gram[:n, :n], gram[n] if len(used) > n else None)
-    if sample is not None and sample.shape[1]:
+    if known is not None:
+        geometry = replace(geometry, layers=known[:, kept])
+    elif sample is not None and sample.shape[1]:
         geometry = replace(geometry, sample=sample[kept].astype(np.float64))
     plan = chain.with_refused(len(left_out)).plan(geometry, seed)
-    return Settled(rows, used, left_out, plan)
+    return Settled(rows, used, left_out, replace(plan, layers=layers))
 
 
 def aggregate(
-    chain: Robust, rows: Rows, *, seed: int = 0, reference: Rows | None = None
+    chain: Robust,
+    rows: Rows,
+    *,
+    seed: int = 0,
+    reference: Rows | None = None,
+    layers: Sequence[int] = (),
 ) -> Outcome:
     """Aggregates rows that are all in memory.  `rows` is not modified.
 
+    `layers` are the sizes of the model's tensors in their order; none: the rows are one.
+
     Shapes: `rows` (n, d), `reference` (d,).
-    Raises: ToleranceError, if too few rows are left for the chain.
+    Raises: ToleranceError, if too few rows are left for the chain; ValueError, if the layers do not
+    fit the rows.
     """
     rows = np.ascontiguousarray(rows, dtype=np.float32)
     n, dim = rows.shape
@@ -255,13 +238,16 @@ def aggregate(
         reference = np.ascontiguousarray(reference, dtype=np.float32)
         addresses = np.append(addresses, reference.ctypes.data)
     blocks = [(start, min(BLOCK, dim - start)) for start in range(0, max(dim, 1), BLOCK)]
-    surveyed = sum(survey(chain, addresses + 4 * start, width) for start, width in blocks)
     sample = rows[:, drawn_columns(chain, dim, seed)]
-    settled = settle(chain, np.asarray(surveyed), n, seed, sample)
+    cut = chain.layers(sample, layers, dim)
+    surveyed = sum(
+        survey(chain, addresses + 4 * start, start, width, cut) for start, width in blocks
+    )
+    settled = settle(chain, np.asarray(surveyed), n, seed, sample, cut)
     value, counts = np.empty(dim, dtype=np.float32), settled.counts()
     for start, width in blocks:
         out = value[start : start + width]
-        settled.plan.block(addresses[settled.used] + 4 * start, out, counts)
+        settled.plan.block(addresses[settled.used] + 4 * start, start, out, counts)
     return settled.outcome(value, counts)
 
 
@@ -284,8 +270,3 @@ def _fewer(part: Any, count: int) -> Any:
     if not count or not hasattr(part, "num_byzantine"):
         return part
     return replace(part, num_byzantine=max(0, part.num_byzantine - count))
-
-
-def _shares(masses: Matrix) -> Matrix:
-    total = float(masses.sum())
-    return masses / total if total else masses

@@ -60,6 +60,25 @@ class SamplingRule(GramRule, Protocol):
 
 
 @runtime_checkable
+class LayerwiseRule(SamplingRule, Protocol):
+    """A rule that weighs rows anew in every layer; `weights` are (layers, n)."""
+
+    def thresholds(self, sample: NDArray[np.floating]) -> Matrix:
+        """The size from which on a row's values count, by some of its columns.
+
+        Shapes: (n, columns) → (n,).
+        """
+
+
+@runtime_checkable
+class NoisyRule(GramRule, Protocol):
+    """A rule that adds noise to the aggregate."""
+
+    def noise_std(self, geometry: Geometry) -> float:
+        """The standard deviation of the noise in every coordinate."""
+
+
+@runtime_checkable
 class ColumnwiseRule(Protocol):
     """Looks at each column of all rows by itself."""
 

@@ -35,15 +35,17 @@ def fold_robustly(
     *,
     seed: int,
     reference: Columns | None = None,
+    layers: Sequence[int] = (),
     threads: int | None = None,
 ) -> Outcome:
     """Aggregates the updates in the order given: that of their ClientIds.
 
+    `layers` are the sizes of the model's tensors in their order; none: the updates are one.
     `threads` is the number of cores unless given.
 
     Guarantees: the bits of `robust.aggregate`, for any number of threads; no update is modified.
-    Raises: ValueError, if there is no update or their lengths differ; ToleranceError, if too few
-    can be used for what the chain promises.
+    Raises: ValueError, if there is no update, their lengths differ or the layers do not fit them;
+    ToleranceError, if too few can be used for what the chain promises.
     """
     if not rows:
         raise ValueError("a fold needs updates")
@@ -54,21 +56,22 @@ def fold_robustly(
         raise ValueError(f"updates of one fold have one length, got {sorted(set(map(len, every)))}")
     spans = [(start, min(start + BLOCK, dim)) for start in range(0, max(dim, 1), BLOCK)]
     workers = min(threads or os.cpu_count() or 1, len(spans))
+    sample = _sampled(rows, drawn_columns(chain, dim, seed))
+    cut = chain.layers(sample, layers, dim)
 
     def surveyed(span: Span) -> NDArray[np.float64]:
         with _Held(every, span) as held:
-            return survey(chain, held.addresses, span[1] - span[0])
+            return survey(chain, held.addresses, span[0], span[1] - span[0], cut)
 
     total = sum(_mapped(surveyed, spans, workers))
-    sample = _sampled(rows, drawn_columns(chain, dim, seed))
-    settled = settle(chain, np.asarray(total), len(rows), seed, sample)
+    settled = settle(chain, np.asarray(total), len(rows), seed, sample, cut)
     used = [every[place] for place in settled.used.tolist()]
     value = aligned(dim).numpy()
 
     def made(span: Span) -> NDArray[np.int64]:
         counts = settled.counts()
         with _Held(used, span) as held:
-            settled.plan.block(held.addresses, value[span[0] : span[1]], counts)
+            settled.plan.block(held.addresses, span[0], value[span[0] : span[1]], counts)
         return counts
 
     counts = sum(_mapped(made, spans, workers))
