@@ -7,11 +7,13 @@ from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fedplat import check, rng
 from fedplat.codecs import varint
 from fedplat.codecs.chain import Chain
+from fedplat.codecs.marks import Marks, many
 from fedplat.codecs.packet import Packet, Positions, Values, tensor_edges
 from fedplat.codecs.stage import Body, Traits
 from fedplat.errors import CorruptPayloadError
@@ -129,7 +131,7 @@ class ByTensor:
             body.unpack(piece, share.layout)
             for (body, share), piece in zip(shares, cut, strict=True)
         ]
-        return _joined(layout, [share for _, share in shares], parts)
+        return joined(layout, [share for _, share in shares], parts)
 
     def cut(self, payload: memoryview, layout: Layout) -> list[memoryview]:
         """The bytes of each share.
@@ -189,17 +191,49 @@ class Share:
             own[mine] = values[whole]
         return own
 
-    def scattered(self, part: Packet, values: Values) -> None:
-        """Writes the share's values into the whole vector."""
-        own = part.dense()
-        for whole, mine in self.spans():
-            values[whole] = own[mine]
-
-    def abroad(self, positions: Positions) -> Positions:
-        """Where positions of the share's own vector lie in the whole one."""
+    def pieces(self, part: Packet) -> Iterator["Piece"]:
+        """The tensors of a packet of the share, where each lies in the whole vector."""
         edges = tensor_edges(self.layout)
-        tensor = np.searchsorted(edges, positions, side="right") - 1
-        return positions + (self.starts - edges[:-1])[tensor]
+        entries = part.among(edges)
+        for tensor, start in enumerate(self.starts.tolist()):
+            mine = slice(int(edges[tensor]), int(edges[tensor + 1]))
+            yield Piece(start, part, mine, slice(int(entries[tensor]), int(entries[tensor + 1])))
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A tensor's entries in a share's packet, and where the tensor lies.
+
+    `start` is where it begins in the whole vector, `mine` where it lies in the share's own.
+    """
+
+    start: int
+    part: Packet
+    mine: slice
+    entries: slice
+
+    @property
+    def numbers(self) -> Values:
+        return self.part.numbers[self.entries]
+
+    @property
+    def positions(self) -> Positions:
+        """Where they stand in the whole vector.  Shapes: (entries,)."""
+        positions = self.part.positions
+        if isinstance(positions, Marks):
+            return np.flatnonzero(positions.there(self.mine.start, self.mine.stop)) + self.start
+        found: Positions = self.part.places()[self.entries] + (self.start - self.mine.start)
+        return found
+
+    def put(self, numbers: NDArray[np.generic], whole: NDArray[np.generic]) -> None:
+        """Writes one number for each entry into the whole vector."""
+        positions, size = self.part.positions, self.mine.stop - self.mine.start
+        if positions is None:
+            whole[self.start : self.start + size] = numbers
+        elif isinstance(positions, Marks):
+            positions.spread(numbers, whole[self.start : self.start + size], self.mine.start)
+        else:  # a tensor begins in the whole vector where it does in its share's, or later
+            whole[self.start - self.mine.start :][positions[self.entries]] = numbers
 
 
 @lru_cache(maxsize=64)
@@ -219,21 +253,34 @@ def _shares(routes: tuple[Route, ...], layout: Layout) -> tuple[Share, ...]:
     )
 
 
-def _joined(layout: Layout, shares: Sequence[Share], parts: Sequence[Packet]) -> Packet:
-    if all(part.positions is not None for part in parts):
-        abroad = [
-            share.abroad(part.positions)
-            for share, part in zip(shares, parts, strict=True)
-            if part.positions is not None
-        ]
-        positions = np.concatenate(abroad)
-        order = np.argsort(positions)
-        values = np.concatenate([part.numbers for part in parts])
-        return Packet(layout, values=values[order], positions=positions[order])
-    values = np.zeros(layout.dim, dtype=np.float32)
-    for share, part in zip(shares, parts, strict=True):
-        share.scattered(part, values)
-    return Packet(layout, values=values)
+def joined(layout: Layout, shares: Sequence[Share], parts: Sequence[Packet]) -> Packet:
+    """One packet of all parts: sparse if all of them are, their entries in the layout's order."""
+    found = [
+        piece for share, part in zip(shares, parts, strict=True) for piece in share.pieces(part)
+    ]
+    pieces = sorted(found, key=lambda piece: piece.start)
+    whole = [part.dense() for part in parts if part.positions is None]  # of another count: refused
+    if whole:
+        values = np.zeros(layout.dim, dtype=np.float32)
+        for piece in pieces:
+            piece.put(piece.numbers, values)
+        return Packet(layout, values=values)
+    positions = _positions(layout.dim, pieces)
+    values = np.concatenate([piece.numbers for piece in pieces])
+    return Packet(layout, values=values, positions=positions)
+
+
+def _positions(dim: int, pieces: Sequence["Piece"]) -> Positions | Marks:
+    count = sum(len(piece.numbers) for piece in pieces)
+    if many(count, dim):
+        there = np.zeros(dim, dtype=np.bool_)
+        for piece in pieces:
+            piece.put(np.ones(len(piece.numbers), dtype=np.bool_), there)
+        return Marks.where(there)
+    positions, at = np.empty(count, dtype=np.int64), 0
+    for piece in pieces:
+        positions[at : (at := at + len(piece.numbers))] = piece.positions
+    return positions
 
 
 def _items(state: State) -> Iterator[tuple[str, Tensor]]:

@@ -1,11 +1,12 @@
 """Half-width floats: bfloat16 as it is, float16 with a power of two for each tensor."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
 
-from fedplat.codecs import ranges
+from fedplat.codecs import finite, ranges
 from fedplat.codecs.kernels import quantise
 from fedplat.codecs.packet import Form, Packet
 from fedplat.codecs.stage import Memory, Traits
@@ -46,7 +47,8 @@ class Bf16:
         halves = packet.letters.view(np.uint16)
         if quantise.any_special(halves, 0x7F80):
             raise CorruptPayloadError(reason="a bfloat16 that is not finite")
-        bits = halves.astype(np.uint32) << np.uint32(16)
+        bits = halves.astype(np.uint32)
+        bits <<= np.uint32(16)
         return packet.restored(bits.view(np.float32))
 
 
@@ -87,10 +89,11 @@ class Fp16:
         fractions, exponents = np.frexp(scales)
         if (fractions != 0.5).any() or (abs(exponents - 1) > MOST).any():
             raise CorruptPayloadError(reason="a scale that is no power of two from 2⁻¹²⁶ to 2¹²⁶")
-        sizes = np.diff(ranges.edges(packet, "tensor", 1))
+        edges = ranges.edges(packet, "tensor", 1)
         values = packet.letters.view(np.float16).astype(np.float32)
         with np.errstate(over="ignore"):
-            values *= np.repeat(np.float32(1) / scales, sizes)
-        if not np.isfinite(values).all():
+            for scale, (start, stop) in zip(scales, pairwise(edges), strict=True):
+                values[start:stop] *= np.float32(1) / scale
+        if not finite.are_all(values):
             raise CorruptPayloadError(reason="a float16 that its scale makes too large")
         return packet.restored(values)

@@ -71,8 +71,11 @@ class Chain:
     def unpack(self, payload: memoryview, layout: Layout) -> Packet:
         side, coded = _cut(payload)
         last = stage.layouts(self.stages, layout)[-1]
-        packet = self.entropy.read(coded, last, self.form)
-        packet = stage.backward(self.stages, replace(packet, side=side), layout)
+        read = self.entropy.read
+        # symbols have no name here: they are gone once values have been made of them
+        packet = stage.backward(
+            self.stages, replace(read(coded, last, self.form), side=side), layout
+        )
         if len(packet.side):
             raise CorruptPayloadError(
                 reason=f"{len(packet.side)} bytes that no stage has asked for"

@@ -83,7 +83,7 @@ class MomentumCorrection:
         stages = self._warming(rounds)
         coded, after = stage.forward(stages, replace(packet, values=pending), inside, seed)
         got = stage.backward(stages, coded, packet.layout)
-        sent = slice(None) if got.positions is None else got.positions
+        sent = got.index
         momentum[sent] = 0
         pending[sent] = finite.nearest(pending[sent].astype(np.float64) - got.numbers)
         own = {"momentum": momentum, "pending": pending, "rounds": np.array([rounds + 1])}

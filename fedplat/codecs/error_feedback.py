@@ -59,10 +59,7 @@ class ErrorFeedback:
         coded, after = stage.forward(self.inner, wanted, inside, seed)
         got = stage.backward(self.inner, coded, packet.layout)
         residual = wanted.numbers.copy()
-        if got.positions is None:
-            residual -= got.numbers
-        else:
-            residual[got.positions] -= got.numbers
+        residual[got.index] -= got.numbers
         return coded, {"residual": residual, **after}
 
     def backward(self, packet: Packet, layout: Layout) -> Packet:

@@ -7,7 +7,8 @@ import torch
 
 from fedplat.codecs import finite, frame
 from fedplat.codecs.chain import Chain
-from fedplat.codecs.packet import Packet
+from fedplat.codecs.marks import Marks
+from fedplat.codecs.packet import Packet, put
 from fedplat.codecs.stage import Body, Traits, spec
 from fedplat.errors import DivergenceError
 from fedplat.params import Layout, Vector, aligned
@@ -52,9 +53,14 @@ class Framed:
         return _vector(self._unpacked(payload, layout))
 
     def decode_sparse(self, payload: bytes | memoryview, layout: Layout) -> Vector | Sparse:
+        """What `decode` gives; sparse where positions are few.
+
+        Guarantees: where an update has no position, what is folded keeps its bits: a vector has -0
+        there, the one number that leaves every other, 0 and -0 too, as it is when it is added.
+        """
         packet = self._unpacked(payload, layout)
-        if packet.positions is None:
-            return _vector(packet)
+        if packet.positions is None or isinstance(packet.positions, Marks):
+            return _vector(packet, absent=-0.0)
         positions = torch.from_numpy(packet.positions)
         return Sparse(layout.dim, positions, torch.from_numpy(packet.numbers))
 
@@ -76,14 +82,15 @@ class Framed:
         return self.body.unpack(body, layout)
 
 
-def _vector(packet: Packet) -> Vector:
+def _vector(packet: Packet, absent: float = 0.0) -> Vector:
+    """All values, and `absent` where the packet has none."""
     vector = aligned(packet.layout.dim)
     values = vector.numpy()
     if packet.positions is None:
         values[:] = packet.dense()
     else:
-        values.fill(0)
-        values[packet.positions] = packet.numbers
+        values.fill(absent)
+        put(packet.numbers, packet.positions, values)
     return vector
 
 

@@ -17,6 +17,7 @@ from fedplat.errors import CorruptPayloadError
 from fedplat.params import Layout
 
 MOST = 4096
+BLOCK = 1 << 14  # symbols that are looked up together
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,10 @@ class KMeans:
             raise CorruptPayloadError(reason=f"an index beyond {self.clusters} centroids")
         values: Values = np.empty(len(symbols), dtype=np.float32)
         tables = centroids.reshape(count, self.clusters)
-        for table, (start, stop) in zip(tables, pairwise(edges), strict=True):
-            values[start:stop] = table[symbols[start:stop]]
+        for table, (start, stop) in zip(tables, pairwise(edges.tolist()), strict=True):
+            for first in range(start, stop, BLOCK):  # NumPy makes 8 bytes of each index
+                last = min(first + BLOCK, stop)
+                values[first:last] = table[symbols[first:last]]
         return packet.restored(values)
 
     def _clustered(self, values: Values) -> tuple[Symbols, NDArray[np.float64]]:

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fedplat.codecs.marks import Marks
 from fedplat.errors import CorruptPayloadError
 from fedplat.params import Layout
 
@@ -41,9 +42,10 @@ class Form:
 class Packet:
     """A vector of `layout`, on its way through a chain.
 
-    Where `positions` is given the vector is 0 elsewhere; they ascend strictly.  Either `values` or
-    `symbols` is given, one for each position.  `side` is what stages need to undo themselves: a
-    stack of bytes, so the last stage's comes off first.
+    Where `positions` is given the vector is 0 elsewhere; they ascend strictly, or are `Marks`: what
+    was read has those where more than a quarter of all are there.  Either `values` or `symbols` is
+    given, one for each position.  `side` is what stages need to undo themselves: a stack of bytes,
+    so the last stage's comes off first.
 
     Shapes: `values`, `symbols` (count,), `positions` (count,) or None for all; count ≤ layout.dim.
     """
@@ -51,7 +53,7 @@ class Packet:
     layout: Layout
     values: Values | None = None
     symbols: Symbols | None = None
-    positions: Positions | None = None
+    positions: Positions | Marks | None = None
     side: bytes | memoryview = b""
 
     @property
@@ -80,16 +82,41 @@ class Packet:
                 raise CorruptPayloadError(reason=reason)
             return values
         vector = np.zeros(self.layout.dim, dtype=np.float32)
-        vector[self.positions] = values
+        put(values, self.positions, vector)
         return vector
+
+    def places(self) -> Positions:
+        """All positions, as a list."""
+        if self.positions is None:
+            return np.arange(self.layout.dim, dtype=np.int64)
+        if isinstance(self.positions, Marks):
+            return np.flatnonzero(self.positions.there())
+        return self.positions
+
+    @property
+    def index(self) -> slice | Positions | NDArray[np.bool_]:
+        """What picks this packet's entries out of a whole vector."""
+        if isinstance(self.positions, Marks):
+            return self.positions.there()
+        return slice(None) if self.positions is None else self.positions
 
     def edges(self) -> Positions:
         """Where each tensor's entries begin, and the last one's end, among this packet's own.
 
         Shapes: (num_tensors + 1,).
         """
-        edges = tensor_edges(self.layout)
-        return edges if self.positions is None else np.searchsorted(self.positions, edges)
+        return self.among(tensor_edges(self.layout))
+
+    def among(self, edges: Positions) -> Positions:
+        """How many of this packet's entries stand below each of `edges`, which are of the vector.
+
+        Shapes: (edges,) → (edges,).
+        """
+        if self.positions is None:
+            return edges
+        if isinstance(self.positions, Marks):
+            return self.positions.below(edges)
+        return np.searchsorted(self.positions, edges).astype(np.int64, copy=False)
 
     def quantised(self, symbols: Symbols, *numbers: Values) -> "Packet":
         """This packet with symbols in place of its values, and `numbers` pushed on the side."""
@@ -133,6 +160,16 @@ def tensor_edges(layout: Layout) -> Positions:
     """Where each float32 tensor begins in the vector, and where the last one ends."""
     sizes = [spec.numel for spec in layout.flat]
     return np.cumsum([0, *sizes], dtype=np.int64)
+
+
+def put(
+    entries: NDArray[np.generic], positions: Positions | Marks, onto: NDArray[np.generic]
+) -> None:
+    """Writes entries to their positions in a whole vector; leaves all others as they are."""
+    if isinstance(positions, Marks):
+        positions.spread(entries, onto)
+    else:
+        onto[positions] = entries
 
 
 def _little(numbers: Values | NDArray[np.uint64]) -> bytes:

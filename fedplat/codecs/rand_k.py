@@ -9,11 +9,14 @@ import torch
 from fedplat import check
 from fedplat.codecs import finite
 from fedplat.codecs.kernels import counter
-from fedplat.codecs.packet import Form, Packet, Positions
+from fedplat.codecs.marks import Marks, many
+from fedplat.codecs.packet import Form, Packet, Positions, Values
 from fedplat.codecs.stage import Memory, Traits
 from fedplat.errors import CorruptPayloadError
 from fedplat.params import Layout
 from fedplat.types import TensorSpec
+
+BLOCK = 1 << 12  # values that are multiplied together
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +59,34 @@ class RandK:
         return Layout((TensorSpec("drawn", torch.float32, shape),))
 
     def forward(self, packet: Packet, memory: Memory, seed: int) -> tuple[Packet, Memory]:
-        values = packet.dense()[self._positions(seed, packet.layout.dim)]
+        dim = packet.layout.dim
+        values = packet.dense()[counter.drawn(seed, self.kept(dim), dim)]
         drawn = replace(packet, layout=self.reshaped(packet.layout), values=values, positions=None)
         return drawn.pushed(np.array([seed], dtype=np.uint64)), {}
 
     def backward(self, packet: Packet, layout: Layout) -> Packet:
         seed, packet = packet.popped_word()
-        dim = layout.dim
-        positions, values = self._positions(seed, dim), packet.numbers
-        if packet.positions is not None:  # a reader left zeros out
-            positions = positions[packet.positions]
-        if len(positions) != len(values):
-            reason = f"rand_k draws {len(positions)} positions, got {len(values)} values"
+        dim, kept = layout.dim, self.kept(layout.dim)
+        values = packet.numbers if packet.positions is None else packet.dense()
+        if len(values) != kept:
+            reason = f"rand_k draws {kept} positions, got {len(values)} values"
             raise CorruptPayloadError(reason=reason)
-        if self.scaled and len(values) < dim:
-            with np.errstate(invalid="ignore"):  # a signalling NaN of a stranger's is a NaN
-                wide = values.astype(np.float64)
-            values = finite.nearest(wide * (dim / self.kept(dim)))
+        positions = self._positions(seed, dim)
+        if self.scaled and kept < dim:
+            values = _times(values, dim / kept)
         return replace(packet, layout=layout, values=values, positions=positions)
 
-    def _positions(self, seed: int, dim: int) -> Positions:
-        return counter.chosen(seed, self.kept(dim), dim)
+    def _positions(self, seed: int, dim: int) -> Positions | Marks:
+        there = counter.drawn(seed, self.kept(dim), dim)
+        return Marks.where(there) if many(self.kept(dim), dim) else np.flatnonzero(there)
+
+
+def _times(values: Values, factor: float) -> Values:
+    """Each value times `factor`, computed in float64, a block at a time."""
+    scaled = np.empty_like(values)
+    for start in range(0, len(values), BLOCK):
+        here = slice(start, start + BLOCK)
+        with np.errstate(invalid="ignore"):  # a signalling NaN of a stranger's is a NaN
+            wide = values[here].astype(np.float64)
+        scaled[here] = finite.nearest(wide * factor)
+    return scaled

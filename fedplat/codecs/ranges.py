@@ -46,9 +46,7 @@ def edges(packet: Packet, scope: Scope, block: int) -> NDArray[np.int64]:
     entries = packet.symbols if packet.symbols is not None else packet.numbers
     if scope == "global":
         return np.array([0, len(entries)], dtype=np.int64)
-    found = _bounds(packet.layout, scope, block)
-    if packet.positions is not None:
-        found = np.searchsorted(packet.positions, found).astype(np.int64)
+    found = packet.among(_bounds(packet.layout, scope, block))
     if found[-1] != len(entries):
         raise CorruptPayloadError(reason=f"{len(entries)} symbols for {found[-1]} places")
     return found

@@ -58,15 +58,17 @@ class Sign:
         return packet.quantised(symbols, np.array(scales, dtype=np.float32)), {}
 
     def backward(self, packet: Packet, layout: Layout) -> Packet:
-        signs = packet.letters.astype(np.float32)
+        values = packet.letters.astype(np.float32)
         if self.scale == "one":
-            return packet.restored(signs)
+            return packet.restored(values)
         edges = self._edges(packet)
-        if edges[-1] != len(signs):
-            reason = f"{edges[-1]} signs expected, got {len(signs)}"
+        if edges[-1] != len(values):
+            reason = f"{edges[-1]} signs expected, got {len(values)}"
             raise CorruptPayloadError(reason=reason)
         scales, packet = packet.popped(len(edges) - 1)
-        return packet.restored(signs * np.repeat(scales, np.diff(edges)))
+        for scale, (start, stop) in zip(scales, pairwise(edges), strict=True):
+            values[start:stop] *= scale
+        return packet.restored(values)
 
     def _edges(self, packet: Packet) -> Positions:
         """Where the values that share a scale begin, and the last ones' end."""
@@ -79,7 +81,7 @@ def _without_zeros(packet: Packet) -> Packet:
     if packet.positions is None:
         return packet
     there = packet.numbers != 0
-    return replace(packet, values=packet.numbers[there], positions=packet.positions[there])
+    return replace(packet, values=packet.numbers[there], positions=packet.places()[there])
 
 
 def _mean_magnitude(values: Values) -> float:

@@ -1,6 +1,6 @@
 """What a codec is composed of: stages, an entropy coder, and what one may rely on of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -106,7 +106,7 @@ class Sharing(Protocol):
 
 @runtime_checkable
 class Combining(Protocol):
-    """A stage that runs others."""
+    """A stage that runs others: to undo it is to undo them."""
 
     @property
     def inner(self) -> tuple[Stage, ...]: ...
@@ -133,6 +133,7 @@ class Entropy(Protocol):
     def read(self, payload: memoryview, layout: Layout, form: Form) -> Packet:
         """A packet without side; where `form.zeros`, perhaps only what is not 0, with positions.
 
+        Positions are `Marks` where more than a quarter of all are there, and None where all are.
         Raises: CorruptPayloadError, and nothing else; memory is bounded by the layout's size.
         """
 
@@ -214,11 +215,24 @@ def forward(
 
 
 def backward(stages: Sequence[Stage], packet: Packet, layout: Layout) -> Packet:
-    """Undoes all stages, the last one first.  Raises: CorruptPayloadError."""
+    """Undoes all stages, the last one first.  Raises: CorruptPayloadError.
+
+    Those inside of others too, one by one: who is around them would hold what they are done with.
+    """
+    stages = list(unrolled(stages))
     before = layouts(stages, layout)
     for stage, its_layout in zip(reversed(stages), reversed(before[:-1]), strict=True):
         packet = stage.backward(packet, its_layout)
     return packet
+
+
+def unrolled(stages: Sequence[Stage]) -> Iterator[Stage]:
+    """The stages, and in the place of each that runs others, those."""
+    for stage in stages:
+        if isinstance(stage, Combining):
+            yield from unrolled(stage.inner)
+        else:
+            yield stage
 
 
 def spec(part: Any) -> str:

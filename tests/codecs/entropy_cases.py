@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from fedplat.codecs.marks import Marks, many
 from fedplat.codecs.packet import Form, Packet
 from fedplat.params import Layout
 from fedplat.types import TensorSpec
@@ -70,7 +71,7 @@ def same(case: Case, got: Packet) -> bool:
     if form.where == "drawn":
         return got.positions is None and found.tobytes() == numbers.tobytes()
     if form.where == "some" and not form.zeros:
-        return np.array_equal(got.positions, want.positions) and same_bits(found, numbers)
+        return np.array_equal(got.places(), want.positions) and same_bits(found, numbers)
     return same_bits(spread(got), spread(want))
 
 
@@ -79,7 +80,7 @@ def spread(packet: Packet) -> np.ndarray:
     if packet.positions is None:
         return numbers
     dense = np.zeros(packet.layout.dim, dtype=numbers.dtype)
-    dense[packet.positions] = numbers
+    dense[packet.places()] = numbers
     return dense
 
 
@@ -96,10 +97,11 @@ def is_sound(got: Packet, form: Form) -> bool:
     if got.positions is None:
         sound = form.where == "drawn" or count == dim
     else:
-        ascending = bool((np.diff(got.positions) > 0).all())
-        inside = not count or (got.positions[0] >= 0 and got.positions[-1] < dim)
-        sound = ascending and inside and len(got.positions) == count and form.where != "drawn"
-        sound = sound and got.positions.dtype == np.int64
+        places, marked = got.places(), isinstance(got.positions, Marks)
+        inside = not count or (places[0] >= 0 and places[-1] < dim)
+        sound = bool((np.diff(places) > 0).all()) and inside and len(places) == count
+        sound = sound and form.where != "drawn" and marked == many(count, dim)
+        sound = sound and (marked or got.positions.dtype == np.int64)
     if form.alphabet is not None and count:
         sound = sound and form.alphabet[0] <= numbers.min() and numbers.max() <= form.alphabet[1]
     return bool(sound)

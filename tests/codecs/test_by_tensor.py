@@ -7,12 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedplat import codecs
-from fedplat.codecs.by_tensor import ByTensor, Route
+from fedplat.codecs.by_tensor import ByTensor, Route, joined
 from fedplat.codecs.cast import Bf16
 from fedplat.codecs.chain import Chain
 from fedplat.codecs.entropy import build
 from fedplat.codecs.error_feedback import ErrorFeedback
 from fedplat.codecs.framed import Framed
+from fedplat.codecs.marks import Marks, many
+from fedplat.codecs.packet import Packet
 from fedplat.codecs.rand_k import RandK
 from fedplat.codecs.stage import spec
 from fedplat.codecs.top_k import TopK
@@ -37,7 +39,8 @@ RAW = Chain((), build({"name": "raw"}))
 SPARSE = Chain((TopK(0.25),), build({"name": "raw"}))
 CORRECTED = Chain((ErrorFeedback((TopK(0.25),)),), build({"name": "raw"}))
 STAMP = Stamp(seed=7, round_id=3)
-UPDATES = st.integers(0, 2**32 - 1).map(
+SEEDS = st.integers(0, 2**32 - 1)
+UPDATES = SEEDS.map(
     lambda seed: torch.randn(LAYOUT.dim, generator=torch.Generator().manual_seed(seed))
 )
 
@@ -232,13 +235,32 @@ def test_whatever_the_bytes_are_the_only_error_is_corrupt_payload(payload):
     assert packet.dense().shape == (LAYOUT.dim,)
 
 
-def test_the_fast_mapping_of_positions_is_that_of_a_plain_loop():
-    shares = ByTensor((Route(RAW, matching="weight|empty"),), RAW).shares(LAYOUT)
-    spans = LAYOUT.spans()
-    for _, share in shares:
-        slow = [
-            position
-            for spec in share.layout.specs
-            for position in range(spans[spec.name].start, spans[spec.name].stop)
-        ]
-        assert share.abroad(np.arange(share.layout.dim)).tolist() == slow
+def piece_of(share, density, draw):
+    """A packet of a share: listed where it is thin, marked above, and dense at density 1."""
+    dim = share.layout.dim
+    there = draw.random(dim) < density
+    values = draw.standard_normal(int(there.sum())).astype(np.float32)
+    if density == 1:
+        return Packet(share.layout, values=values)
+    listed = Marks.where(there) if many(len(values), dim) else np.flatnonzero(there)
+    return Packet(share.layout, values=values, positions=listed)
+
+
+@given(st.lists(st.sampled_from([0, 0.1, 0.5, 0.9, 1]), min_size=2, max_size=2), SEEDS)
+def test_joining_is_that_of_a_plain_loop_whatever_the_parts_are(densities, seed):
+    draw = np.random.default_rng(seed)
+    shares = [
+        share for _, share in ByTensor((Route(RAW, matching="weight|empty"),), RAW).shares(LAYOUT)
+    ]
+    parts = [piece_of(*pair, draw) for pair in zip(shares, densities, strict=True)]
+    slow, spans = np.zeros(LAYOUT.dim, dtype=np.float32), LAYOUT.spans()
+    for share, part in zip(shares, parts, strict=True):
+        own = share.layout.spans()
+        for name, where in own.items():
+            slow[spans[name]] = part.dense()[where]
+    got = joined(LAYOUT, shares, parts)
+    assert got.dense().tobytes() == slow.tobytes()
+    assert (got.positions is None) == (1 in densities)
+    if got.positions is not None:
+        assert isinstance(got.positions, Marks) == many(len(got.numbers), LAYOUT.dim)
+        assert len(got.places()) == sum(len(part.numbers) for part in parts)

@@ -20,6 +20,7 @@ from fedplat.codecs.entropy.letters import Packed
 from fedplat.codecs.entropy.numbers import Float32
 from fedplat.codecs.entropy.places import Plain
 from fedplat.codecs.kernels import marking
+from fedplat.codecs.marks import Marks, many
 from fedplat.codecs.packet import Form, Packet, Positions, Symbols, tensor_edges
 from fedplat.errors import CorruptPayloadError
 from fedplat.params import Layout
@@ -79,7 +80,7 @@ def write(packet: Packet, form: Form, coder: AddressCoder) -> bytes:
     if form.alphabet is None and form.where != "some":
         return _DENSE.write(packet, form)
     entries = _entries(packet, form)
-    positions, symbols = container.placed(entries), entries.letters
+    positions, symbols = entries.places(), entries.letters
     count = len(packet.numbers if packet.symbols is None else packet.letters)
     edges = _edges(packet.layout, form, count)
     tensors = np.searchsorted(edges, positions, side="right") - 1
@@ -104,13 +105,13 @@ def read(payload: memoryview, layout: Layout, form: Form, coder: AddressCoder) -
     addresses, rest = container.section(rest)
     if len(rest) and form.alphabet is not None:
         raise CorruptPayloadError(reason=f"{len(rest)} bytes behind the last address")
-    few = form.where == "all" and form.zeros and 4 * clusters.total <= layout.dim
+    few = form.where == "all" and form.zeros and not many(clusters.total, layout.dim)
     if form.where != "some" and not few:
         _, symbols = _scattered(coder.read(addresses, clusters), clusters, count, form)
         return Packet(layout, symbols=symbols)
     kept, symbols = _gathered(coder.read(addresses, clusters), clusters, count, form)
     if form.alphabet is None:
-        return Packet(layout, values=Float32().read(rest, len(kept)), positions=kept)
+        return Packet(layout, values=Float32().read(rest, clusters.total), positions=kept)
     return Packet(layout, symbols=symbols, positions=kept)
 
 
@@ -118,7 +119,7 @@ def _entries(packet: Packet, form: Form) -> Packet:
     """The symbols that are written, with positions (if drawn, among those drawn)."""
     if packet.symbols is None:
         nothing = np.zeros(len(packet.numbers), dtype=np.int16)
-        return Packet(packet.layout, symbols=nothing, positions=container.placed(packet))
+        return Packet(packet.layout, symbols=nothing, positions=packet.places())
     if form.where == "some":
         return container.nonzero(packet) if form.zeros else packet
     return container.nonzero(Packet(packet.layout, symbols=packet.symbols))
@@ -186,10 +187,11 @@ def _heard(head: memoryview, edges: Positions, form: Form) -> Clusters:
 
 def _gathered(
     written: Written, clusters: Clusters, count: int, form: Form
-) -> tuple[Positions, Symbols]:
-    """Where there are symbols, ascending, and which.  Raises: CorruptPayloadError."""
+) -> tuple[Positions | Marks, Symbols]:
+    """Where there are symbols, and which, ascending.  Raises: CorruptPayloadError."""
     taken, symbols = _scattered(written, clusters, count, form)
-    return np.flatnonzero(taken), symbols[taken] if len(symbols) else symbols
+    kept = Marks.where(taken) if many(clusters.total, count) else np.flatnonzero(taken)
+    return kept, symbols[taken] if len(symbols) else symbols
 
 
 def _scattered(

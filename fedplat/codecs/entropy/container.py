@@ -15,14 +15,13 @@ down by one.  Only a count can size anything, and it is at most the layout's siz
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fedplat.codecs import varint
-from fedplat.codecs.entropy.places import Whole
-from fedplat.codecs.packet import Form, Packet, Positions, Symbols, Values
+from fedplat.codecs.marks import Marks, many
+from fedplat.codecs.packet import Form, Packet, Positions, Symbols, Values, put
 from fedplat.errors import CorruptPayloadError
 from fedplat.params import Layout
 
@@ -35,8 +34,11 @@ class Places(Protocol):
 
     def write(self, positions: Positions, dim: int) -> bytes: ...
 
-    def read(self, payload: memoryview, count: int, dim: int, dtype: Whole = ...) -> NDArray[Any]:
+    def read(self, payload: memoryview, count: int, dim: int) -> Positions:
         """Raises: CorruptPayloadError, unless `payload` is just `count` such positions."""
+
+    def marked(self, payload: memoryview, count: int, dim: int) -> Marks:
+        """What `read` gives, in less memory where it is much.  Raises: as `read`."""
 
 
 class Letters(Protocol):
@@ -90,7 +92,7 @@ class Container:
         if form.where == "all" and not flag:
             return Packet(layout, symbols=self.letters.read(payload, layout.dim, form.alphabet))
         where = "some" if form.where == "all" else form.where
-        count, positions, rest = self._where(payload, layout.dim, where, brief=where != form.where)
+        count, positions, rest = self._where(payload, layout.dim, where)
         lowest, highest = form.alphabet
         symbols = self.letters.read(rest, count, (lowest, highest - flag))
         if flag:
@@ -121,20 +123,19 @@ class Container:
         count = varint.write(len(numbers))
         if form.where == "drawn":
             return count
-        return count + sized(self.places.write(placed(packet), packet.layout.dim))
+        return count + sized(self.places.write(packet.places(), packet.layout.dim))
 
     def _where(
-        self, payload: memoryview, dim: int, where: str, *, brief: bool = False
-    ) -> tuple[int, NDArray[Any] | None, memoryview]:
+        self, payload: memoryview, dim: int, where: str
+    ) -> tuple[int, Positions | Marks | None, memoryview]:
         if where == "all":
             return dim, None, payload
         count, rest = varint.read(payload, most=dim)
         if where == "drawn":
             return count, None, rest
         places, rest = section(rest)
-        if brief and 4 * count > dim <= np.iinfo(np.int32).max:  # `settled` spreads them anyway
-            return count, self.places.read(places, count, dim, np.int32), rest
-        return count, self.places.read(places, count, dim), rest
+        read = self.places.marked if many(count, dim) else self.places.read
+        return count, read(places, count, dim), rest
 
 
 def first_byte(payload: memoryview, *, most: int) -> tuple[int, memoryview]:
@@ -162,27 +163,22 @@ def never(count: int, dim: int, alphabet: Alphabet) -> bool:
     return False
 
 
-def placed(packet: Packet) -> Positions:
-    """Where the packet's entries stand."""
-    if packet.positions is not None:
-        return packet.positions
-    return np.arange(packet.layout.dim, dtype=np.int64)
-
-
 def nonzero(packet: Packet) -> Packet:
     """The packet's entries that are not the symbol 0, with their positions."""
     kept = np.flatnonzero(packet.letters != 0)  # of booleans it is five times as fast
-    positions = kept if packet.positions is None else packet.positions[kept]
+    positions = kept if packet.positions is None else packet.places()[kept]
     return Packet(packet.layout, symbols=packet.letters[kept], positions=positions)
 
 
-def settled(layout: Layout, symbols: Symbols, positions: NDArray[Any] | None, form: Form) -> Packet:
+def settled(
+    layout: Layout, symbols: Symbols, positions: Positions | Marks | None, form: Form
+) -> Packet:
     """What a reader returns of nonzero symbols: all of a map, unless few may stand for it."""
-    kept = form.where != "all" or (form.zeros and 4 * len(symbols) <= layout.dim)
+    kept = form.where != "all" or (form.zeros and not many(len(symbols), layout.dim))
     if positions is None or kept:
         return Packet(layout, symbols=symbols, positions=positions)
     spread = np.zeros(layout.dim, dtype=np.int16)
-    spread[positions] = symbols
+    put(symbols, positions, spread)
     return Packet(layout, symbols=spread)
 
 

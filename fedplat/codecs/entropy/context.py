@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from fedplat.codecs import varint
 from fedplat.codecs.kernels import context_coder, context_floats, context_map
 from fedplat.codecs.kernels.context_coder import Coder, Room
-from fedplat.codecs.packet import Form, Packet, Positions, Values
+from fedplat.codecs.marks import Marks, many
+from fedplat.codecs.packet import Form, Packet, Positions, put
 from fedplat.errors import CorruptPayloadError
 from fedplat.params import Layout
 
@@ -27,7 +28,8 @@ class Context:
 
     Whether a symbol is 0 is coded with a mixture of chances from its row, its column and its
     neighbours, then its sign and its size; of float32 values, exponents and the lowest 1 as well.
-    A tensor of shape (out, …) is a matrix of `out` rows, one of fewer dimensions is one row.
+    A tensor of shape (out, …) is a matrix of `out` rows, one of fewer dimensions is one row.  Signs
+    are those of one pattern over the columns, which a row keeps or turns, as in an outer product.
 
     Guarantees: integer arithmetic alone, so the same bytes on every machine; bytes that can be
     read are those that are written again; a reader takes at most 48 steps for each number of the
@@ -94,16 +96,24 @@ def _read_symbols(
     highest += shifted
     symbols = _map(shapes, np.int32 if highest > np.iinfo(np.int16).max else np.int16)
     _end(*_read_map(payload, symbols, shapes, _sizes((lowest, highest))))
-    positions = None
+    positions: Positions | Marks | None = None
     if form.where == "some" or (form.where == "all" and form.zeros and _few(symbols)):
-        positions = np.flatnonzero(symbols)
-        symbols = symbols[positions]
+        positions, symbols = _kept(symbols)
     if shifted:
         np.subtract(symbols, symbols > 0, out=symbols)
         if symbols.all():
             raise CorruptPayloadError(reason="symbols are shifted for a 0 that does not occur")
     _refuse_strangers(symbols, alphabet, _corrupt)
     return Packet(layout, symbols=symbols.astype(np.int16, copy=False), positions=positions)
+
+
+def _kept(symbols: Map) -> tuple[Positions | Marks, Map]:
+    """Where a map is not 0, and what is there."""
+    if many(int(np.count_nonzero(symbols)), len(symbols)):
+        marks = Marks.where(symbols != 0)
+        return marks, marks.picked(symbols)
+    positions = np.flatnonzero(symbols)
+    return positions, symbols[positions]
 
 
 def _few(symbols: Map) -> bool:
@@ -120,7 +130,7 @@ def _spread(numbers: Map, packet: Packet) -> Map:
     if packet.positions is None:
         return np.ascontiguousarray(numbers)
     spread = np.zeros(packet.layout.dim, dtype=numbers.dtype)
-    spread[packet.positions] = numbers
+    put(numbers, packet.positions, spread)
     return spread
 
 
@@ -169,18 +179,19 @@ def _read_values(payload: memoryview, layout: Layout, form: Form, shapes: Positi
 
 
 def _read_some(payload: memoryview, layout: Layout, shapes: Positions) -> Packet:
-    signs = _map(shapes, np.int16)
-    values = _read_behind(payload, signs, shapes)
-    return Packet(layout, values=values, positions=np.flatnonzero(signs))
-
-
-def _read_behind(payload: memoryview, signs: Map, shapes: Positions) -> Values:
-    """Fills the signs; the values of those that are not 0."""
-    coder, room = _read_map(payload, signs, shapes, SIGNS)
-    kept = signs[signs != 0].astype(np.int32)
+    positions, signs, coder, room = _read_signs(payload, shapes)
+    kept = signs.astype(np.int32)
     _read_floats(kept, coder, room)
-    values: Values = kept.view(np.float32)
-    return values
+    return Packet(layout, values=kept.view(np.float32), positions=positions)
+
+
+def _read_signs(
+    payload: memoryview, shapes: Positions
+) -> tuple[Positions | Marks, Map, Coder, Room]:
+    """Where there are values, and their signs."""
+    signs = _map(shapes, np.int16)
+    coder, room = _read_map(payload, signs, shapes, SIGNS)
+    return *_kept(signs), coder, room
 
 
 def _read_floats(signs: Map, coder: Coder, room: Room) -> None:

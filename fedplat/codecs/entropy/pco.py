@@ -10,8 +10,9 @@ from pcodec.wrapped import FileCompressor, FileDecompressor
 
 from fedplat.codecs.entropy.container import Alphabet, Container
 from fedplat.codecs.entropy.letters import Packed, Shortest, within
-from fedplat.codecs.entropy.places import Whole, exactly, from_gaps, gaps
+from fedplat.codecs.entropy.places import exactly, from_gaps, gaps, narrow
 from fedplat.codecs.entropy.zstd import ZstdPacked
+from fedplat.codecs.marks import Marks
 from fedplat.codecs.packet import Form, Packet, Positions, Symbols, Values
 from fedplat.errors import CorruptPayloadError
 from fedplat.params import Layout
@@ -49,10 +50,13 @@ class PcoGaps:
     def write(self, positions: Positions, dim: int) -> bytes:
         return _written(gaps(positions).astype(_unsigned(dim)))
 
-    def read(
-        self, payload: memoryview, count: int, dim: int, dtype: Whole = np.int64
-    ) -> NDArray[Any]:
-        return from_gaps(_read(payload, count, _unsigned(dim)), dim, dtype)
+    def read(self, payload: memoryview, count: int, dim: int) -> Positions:
+        return from_gaps(_read(payload, count, _unsigned(dim)), dim)
+
+    def marked(self, payload: memoryview, count: int, dim: int) -> Marks:
+        # gaps have no name here: they are gone once positions have been made of them
+        read = from_gaps(_read(payload, count, _unsigned(dim)), dim, narrow(dim))
+        return Marks.of(read, dim)
 
 
 @dataclass(frozen=True, slots=True)

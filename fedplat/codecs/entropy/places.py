@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from fedplat.codecs import varint
 from fedplat.codecs.kernels import bits, golomb
+from fedplat.codecs.marks import BLOCK, Marks
 from fedplat.codecs.packet import Positions
 from fedplat.errors import CorruptPayloadError
 
 Whole = type[np.int32] | type[np.int64]
-BLOCK = 1 << 14  # positions that are looked at together
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +24,16 @@ class Bitmap:
         bitmap[positions] = 1
         return np.packbits(bitmap).tobytes()
 
-    def read(
-        self, payload: memoryview, count: int, dim: int, dtype: Whole = np.int64
-    ) -> NDArray[Any]:
+    def read(self, payload: memoryview, count: int, dim: int) -> Positions:
+        return np.flatnonzero(self.marked(payload, count, dim).there())
+
+    def marked(self, payload: memoryview, count: int, dim: int) -> Marks:
         exactly(payload, (dim + 7) // 8)
-        bitmap = np.unpackbits(np.frombuffer(payload, dtype=np.uint8))
-        if np.count_nonzero(bitmap) != count or bitmap[dim:].any():
+        bits = np.frombuffer(payload, dtype=np.uint8).copy()
+        behind = int(bits[-1]) & 0xFF >> (dim & 7) if dim & 7 else 0
+        if behind or int(np.bitwise_count(bits).sum(dtype=np.int64)) != count:
             raise CorruptPayloadError(reason=f"a bitmap of {count} positions expected")
-        positions, at = np.empty(count, dtype=dtype), 0
-        for start in range(0, dim, BLOCK):
-            found = np.flatnonzero(bitmap[start : start + BLOCK]) + start
-            positions[at : at + len(found)] = found
-            at += len(found)
-        return positions
+        return Marks(bits, dim)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +45,17 @@ class Plain:
             return Bitmap().write(positions, dim)
         return bits.pack(positions, 0, width(dim))
 
-    def read(
-        self, payload: memoryview, count: int, dim: int, dtype: Whole = np.int64
-    ) -> NDArray[Any]:
+    def read(self, payload: memoryview, count: int, dim: int) -> Positions:
         if self._by_bitmap(count, dim):
-            return Bitmap().read(payload, count, dim, dtype)
+            return Bitmap().read(payload, count, dim)
+        return self._read(payload, count, dim, np.int64)
+
+    def marked(self, payload: memoryview, count: int, dim: int) -> Marks:
+        if self._by_bitmap(count, dim):
+            return Bitmap().marked(payload, count, dim)
+        return Marks.of(self._read(payload, count, dim, narrow(dim)), dim)
+
+    def _read(self, payload: memoryview, count: int, dim: int, dtype: Whole) -> NDArray[Any]:
         exactly(payload, self.size(count, dim))
         positions: NDArray[Any] = np.empty(count, dtype=dtype)
         sound = bits.unpack(np.frombuffer(payload, dtype=np.uint8), positions, 0, width(dim))
@@ -80,9 +83,13 @@ class Golomb:
         m, size = golomb.best(positions)
         return varint.write(m) + golomb.write(positions, m, size)
 
-    def read(
-        self, payload: memoryview, count: int, dim: int, dtype: Whole = np.int64
-    ) -> NDArray[Any]:
+    def read(self, payload: memoryview, count: int, dim: int) -> Positions:
+        return self._read(payload, count, dim, np.int64)
+
+    def marked(self, payload: memoryview, count: int, dim: int) -> Marks:
+        return Marks.of(self._read(payload, count, dim, narrow(dim)), dim)
+
+    def _read(self, payload: memoryview, count: int, dim: int, dtype: Whole) -> NDArray[Any]:
         if not count:
             exactly(payload, 0)
             return np.empty(0, dtype=dtype)
@@ -98,6 +105,11 @@ class Golomb:
 def width(dim: int) -> int:
     """The bits of a position below `dim`."""
     return max(0, dim - 1).bit_length()
+
+
+def narrow(dim: int) -> Whole:
+    """What holds a position below `dim` in least memory."""
+    return np.int32 if dim <= np.iinfo(np.int32).max else np.int64
 
 
 def gaps(positions: Positions) -> Positions:

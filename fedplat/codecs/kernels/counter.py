@@ -10,7 +10,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-LARGEST = 1 << 32  # one above the most that `chosen` draws from
+LARGEST = 1 << 32  # one above the most that `drawn` draws from
 
 _compiled = numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy")
 
@@ -23,7 +23,12 @@ def words(key: int, count: int) -> NDArray[np.uint64]:
 
 
 def chosen(key: int, k: int, n: int) -> NDArray[np.int64]:
-    """`k` of the positions below `n`, ascending; every set of k is as likely as any other.
+    """`k` of the positions below `n`, ascending: those of `drawn`."""
+    return np.flatnonzero(drawn(key, k, n))
+
+
+def drawn(key: int, k: int, n: int) -> NDArray[np.bool_]:
+    """Which of `n` positions are drawn, `k` in all; every set of k is as likely as any other.
 
     Guarantees: one word a position; no chance is off by more than 2⁻⁶⁴.
     Raises: ValueError, unless 0 ≤ k ≤ n < 2³².
@@ -31,11 +36,10 @@ def chosen(key: int, k: int, n: int) -> NDArray[np.int64]:
     """
     if not 0 <= k <= n < LARGEST:
         raise ValueError(f"k of n positions need 0 <= k <= n < 2**32, got k={k}, n={n}")
-    if k == n:
-        return np.arange(n, dtype=np.int64)
-    found = np.empty(k, dtype=np.int64)
-    _choose(np.uint64(key), n, found)
-    return found
+    there = np.full(n, k == n, dtype=np.bool_)
+    if k < n:
+        _draw(np.uint64(key), k, there)
+    return there
 
 
 @_compiled
@@ -57,18 +61,18 @@ def _fill(key, found):
 
 @_compiled
 @no_type_check
-def _choose(key, n, found):
+def _draw(key, k, there):
     low = np.uint64(0xFFFFFFFF)
     wide = np.uint64(32)
     count = 0
-    for i in range(n):
-        left = np.uint64(n - i)
+    for i in range(len(there)):
+        left = np.uint64(len(there) - i)
         z = word(
             key, i
         )  # the 64 × 32 bits of z · left, of which the highest 32 are a number < left
         drawn = ((z >> wide) * left + (((z & low) * left) >> wide)) >> wide
-        if drawn < np.uint64(len(found) - count):
-            found[count] = i
+        if drawn < np.uint64(k - count):
+            there[i] = True
             count += 1
-            if count == len(found):
+            if count == k:
                 return
