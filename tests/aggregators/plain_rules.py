@@ -164,3 +164,67 @@ def fltrust(rows, root):
         total += score * np.linalg.norm(root) / np.linalg.norm(x) * x
         trust += score
     return total / trust
+
+
+def first_majority(distances):
+    """Rows that are joined pair by pair, the closest first, till a set has more than half of them.
+
+    Pairs that are as close are joined together.
+    """
+    n = len(distances)
+    sets = [{i} for i in range(n)]
+    pairs = sorted((distances[i, j], i, j) for i in range(n) for j in range(i))
+    level = -1.0
+    for distance, i, j in pairs:
+        if distance > level and max(map(len, sets)) > n // 2:
+            break
+        level = distance
+        one = next(s for s in sets if i in s)
+        other = next(s for s in sets if j in s)
+        if one is not other:
+            sets = [s for s in sets if s is not one and s is not other] + [one | other]
+    return sorted(max(sets, key=len))
+
+
+def flame(rows):
+    """Without noise."""
+    norms = [np.linalg.norm(x) for x in rows]
+    distances = np.zeros((len(rows), len(rows)))
+    for i, x in enumerate(rows):
+        for j, y in enumerate(rows):
+            if i != j:
+                both = norms[i] * norms[j]
+                distances[i, j] = 1 - (float(x @ y) / both if both else 0.0)
+    usual = float(np.median(norms))
+    chosen = first_majority(distances)
+    return np.mean([rows[i] * min(1.0, usual / (norms[i] or 1)) for i in chosen], axis=0)
+
+
+def within(values, bound):
+    """Which values are less than `bound` standard deviations from the median."""
+    middle, spread = float(np.median(values)), float(np.std(values))
+    return [value == middle or abs(value - middle) / spread < bound - 1e-8 for value in values]
+
+
+def lasa(rows, sizes, sparsity, norm_bound, sign_bound):
+    usual = float(np.median([np.linalg.norm(x) for x in rows]))
+    clipped = [x * min(1.0, usual / np.linalg.norm(x)) for x in rows]
+    sparse = []
+    for x in clipped:
+        smallest = sorted(range(len(x)), key=lambda j, x=x: abs(x[j]))[: int(sparsity * len(x))]
+        kept = x.copy()
+        kept[smallest] = 0
+        sparse.append(kept)
+    layers, start = [], 0
+    for size in sizes:
+        large = [x[start : start + size] for x in sparse]
+        lengths = [float(np.linalg.norm(x)) for x in large]
+        purities = []
+        for x in large:
+            signs = [np.sign(value) for value in x if value]
+            purities.append((1 + sum(signs) / len(signs)) / 2 if signs else 0.5)
+        passed = np.logical_and(within(lengths, norm_bound), within(purities, sign_bound))
+        chosen = np.flatnonzero(passed) if passed.any() else range(len(rows))
+        layers.append(np.mean([clipped[i][start : start + size] for i in chosen], axis=0))
+        start += size
+    return np.concatenate(layers)
