@@ -38,7 +38,7 @@ def status(
 
     Example:  fedplat server status --run runs/quickstart-up-001
     """
-    with _operator(run, address, keys) as admin:
+    with operator(run, address, keys) as admin:
         one = admin.standing()
     typer.echo(json.dumps({"event": "status", **asdict(one)}) if as_json else in_words(one))
 
@@ -58,7 +58,7 @@ def watch(
 
     Example:  fedplat server watch --run runs/quickstart-up-001 --since 100
     """
-    with _operator(run, address, keys) as admin:
+    with operator(run, address, keys) as admin:
         for record in admin.watch(since, lambda error: typer.echo(f"{error}", err=True)):
             if record.event or as_json:
                 typer.echo(_record(record, as_json))
@@ -132,7 +132,11 @@ def attach(group: typer.Typer) -> None:
 
 
 @contextmanager
-def _operator(run: Path | None, address: str | None, keys: Path | None) -> "Iterator[AdminClient]":
+def operator(run: Path | None, address: str | None, keys: Path | None) -> "Iterator[AdminClient]":
+    """The operator's end of the coordinator of a run's folder, or at an address.
+
+    Raises: ConfigError, if there is none, or the operator has no keys for it.
+    """
     from fedplat.cli.quiet import quiet_grpc  # late: --help must not wait
 
     quiet_grpc()
@@ -140,7 +144,7 @@ def _operator(run: Path | None, address: str | None, keys: Path | None) -> "Iter
     from fedplat.transports.grpc.channel import Credentials
 
     if (run is None) == (address is None):
-        raise ConfigError(where="fedplat server", reason="give either --run or --address")
+        raise ConfigError(where="the coordinator", reason="give either --run or --address")
     if run is not None:
         address, noted = _noted(run)
         keys = keys or noted
@@ -195,7 +199,7 @@ def _do(
     keys: Path | None,
     as_json: bool,
 ) -> None:
-    with _operator(run, address, keys) as admin:
+    with operator(run, address, keys) as admin:
         ask(admin)
     typer.echo(json.dumps({"event": name}) if as_json else f"{name}: done")
 
@@ -239,6 +243,7 @@ def in_words(one: "Standing") -> str:
     connected = [f"{name} ({silent_s:.0f} s ago)" for name, silent_s in one.connected.items()]
     lost = [f"{name} ({why})" for name, why in one.lost.items()]
     unlike = [f"{name} ({what})" for name, what in one.unlike.items()]
+    held = [f"{name} ({why})" for name, why in one.quarantined.items()]
     steps = [f"{name} at step {step}" for name, step in one.steps.items()]
     rows = [
         ("phase", f"{one.phase}{paused}, round {one.round_id} of {one.rounds}"),
@@ -248,6 +253,7 @@ def in_words(one: "Standing") -> str:
         ("missing", _names(one.missing)),
         *([("training", _names(steps))] if steps else []),
         ("lost", _names(lost)),
+        *([("quarantine", _names(held))] if held else []),
         ("connected", _names(connected)),
         *([("unlike", f"{_names(unlike)}: last bits may differ")] if unlike else []),
         ("model", one.model or "none yet"),

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from fedplat.cli import bundle, chaos, client, codec, config, data, server, sim
+from fedplat.cli import bundle, chaos, client, clients, codec, config, data, server, sim
 from fedplat.cli.diff import diff
 from fedplat.cli.replay import replay
 from fedplat.cli.report import report
@@ -27,6 +27,7 @@ cli.command()(up)
 cli.command()(down)
 cli.add_typer(server.app, name="server")
 cli.add_typer(client.app, name="client")
+cli.add_typer(clients.app, name="clients")
 cli.add_typer(data.app, name="data")
 cli.add_typer(codec.app, name="codec")
 cli.add_typer(config.app, name="config")

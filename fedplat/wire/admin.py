@@ -21,7 +21,8 @@ class Standing:
     """How a federation stands.  Units: seconds; `connected` has each client's silence.
 
     `unlike` says of each client in another environment than the coordinator's what differs;
-    `steps`, how many local steps those that train have made, where they have said so.
+    `steps`, how many local steps those that train have made, where they have said so;
+    `quarantined`, why each client is in quarantine that is.
     """
 
     phase: str
@@ -42,6 +43,7 @@ class Standing:
     waiting_for: str = ""
     unlike: Mapping[ClientId, str] = field(default_factory=dict)
     steps: Mapping[ClientId, int] = field(default_factory=dict)
+    quarantined: Mapping[ClientId, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +73,17 @@ def encode_standing(one: Standing) -> bytes:
         for client, what in one.unlike.items()
     ]
     fields["steps"] = [pb.Steps(client=client, step=step) for client, step in one.steps.items()]
+    fields["quarantined"] = [
+        pb.Quarantined(client=client, reason=convert.readable(why))
+        for client, why in one.quarantined.items()
+    ]
     fields["model"] = bytes.fromhex(one.model or "")
     return pb.Status(**fields).SerializeToString(deterministic=True)
 
 
 def decode_standing(payload: bytes) -> Standing:
     """Raises: CorruptPayloadError, and nothing else, whatever the bytes are."""
-    one = _parsed(pb.Status, payload)
+    one = parsed(pb.Status, payload)
     return Standing(
         phase=one.phase,
         round_id=one.round_id,
@@ -97,6 +103,7 @@ def decode_standing(payload: bytes) -> Standing:
         waiting_for=one.waiting_for,
         unlike={ClientId(known.client): known.differences for known in one.unlike},
         steps={ClientId(known.client): known.step for known in one.steps},
+        quarantined={ClientId(held.client): held.reason for held in one.quarantined},
     )
 
 
@@ -107,7 +114,7 @@ def encode_watch(resume_token: int) -> bytes:
 
 def decode_watch(payload: bytes) -> int:
     """Raises: CorruptPayloadError, and nothing else, whatever the bytes are."""
-    return int(_parsed(pb.WatchRequest, payload, MAX_REQUEST_BYTES).resume_token)
+    return int(parsed(pb.WatchRequest, payload, MAX_REQUEST_BYTES).resume_token)
 
 
 def encode_record(one: Record) -> bytes:
@@ -122,7 +129,7 @@ def encode_record(one: Record) -> bytes:
 
 def decode_record(payload: bytes) -> Record:
     """Raises: CorruptPayloadError, and nothing else, whatever the bytes are."""
-    one = _parsed(pb.Record, payload)
+    one = parsed(pb.Record, payload)
     if one.end and one.end not in get_args(End):
         raise CorruptPayloadError(reason=f"an end {one.end!r} that this version does not know")
     return Record(one.resume_token, one.event, cast(End, one.end) if one.end else None, one.detail)
@@ -135,13 +142,14 @@ def encode_abort(reason: str) -> bytes:
 
 def decode_abort(payload: bytes) -> str:
     """Raises: CorruptPayloadError, if the bytes are no request or give no reason."""
-    reason = _parsed(pb.AbortRequest, payload, MAX_REQUEST_BYTES).reason.strip()
+    reason = parsed(pb.AbortRequest, payload, MAX_REQUEST_BYTES).reason.strip()
     if not reason:
         raise CorruptPayloadError(reason="an abort needs a reason, which all clients are told")
     return reason
 
 
-def _parsed(kind: type[_Message], payload: bytes, limit: int | None = None) -> _Message:
+def parsed(kind: type[_Message], payload: bytes, limit: int | None = None) -> _Message:
+    """Reads a message.  Raises: CorruptPayloadError, and nothing else, whatever the bytes are."""
     if limit is not None and len(payload) > limit:
         raise CorruptPayloadError(reason=f"a request of {len(payload)} bytes; the limit is {limit}")
     try:

@@ -11,6 +11,7 @@ from fedplat.transports.grpc import status
 from fedplat.transports.grpc.admin_client import SERVICE
 from fedplat.transports.grpc.identity import require_operator
 from fedplat.wire import admin as wire
+from fedplat.wire import clients as client_wire
 from fedplat_server.operations import Operations
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -33,6 +34,9 @@ class AdminService:
             "Resume": self._resume,
             "Drain": self._drain,
             "Shutdown": self._shutdown,
+            "ListClients": self._list_clients,
+            "Quarantine": self._quarantine,
+            "Release": self._release,
         }
         methods = {name: self._unary(answer) for name, answer in answers.items()}
         methods["Watch"] = grpc.unary_stream_rpc_method_handler(self._watch)
@@ -77,6 +81,18 @@ class AdminService:
 
     async def _shutdown(self, payload: bytes) -> bytes:
         self._operations.shutdown()
+        return DONE
+
+    async def _list_clients(self, payload: bytes) -> bytes:
+        found, more = await self._operations.clients(client_wire.decode_list(payload))
+        return client_wire.encode_standings(found, more=more)
+
+    async def _quarantine(self, payload: bytes) -> bytes:
+        await self._operations.quarantine(*client_wire.decode_quarantine(payload))
+        return DONE
+
+    async def _release(self, payload: bytes) -> bytes:
+        await self._operations.release(client_wire.decode_release(payload))
         return DONE
 
 

@@ -214,7 +214,7 @@ class _Daemon:
         work.speak, work.met = sessions.send, self.records.environments.on
         work.silence = sessions.silence
         host = self.deployment.address.rpartition(":")[0]
-        self.operations.heard = sessions.silences
+        self.operations.heard, self.operations.speak = sessions.silences, sessions.send
         self.operations.unlike = self.records.environments.unlike
         self.operations.progress = work.progress
         addresses = f"{host}:{port}", f"{host}:{self.data_port}"

@@ -33,6 +33,11 @@ class EngineThread:
         """Has an event logged and handled.  From any thread."""
         self._inbox.put(event)
 
+    def log(self, event: CoordinatorEvent) -> None:
+        """Has an event logged and handled before anything else.  From a job, in the thread."""
+        self._driver.post(event)
+        self._driver.flush()
+
     def call(self, job: Job) -> None:
         """Has `job` done in the thread, after what was posted before.  From any thread."""
         self._inbox.put(job)

@@ -10,27 +10,35 @@ from fedplat.engine.commands import Finish
 from fedplat.engine.coordinator import Coordinator
 from fedplat.engine.events import (
     AbortRequested,
+    ClientQuarantined,
+    ClientReleased,
     CoordinatorEvent,
     PauseRequested,
     ResumeRequested,
     RoundCommitted,
 )
-from fedplat.errors import InterruptedRunError, ProtocolError
+from fedplat.engine.phase import OVER
+from fedplat.engine.quarantine import objection, release_objection
+from fedplat.errors import ConfigError, InterruptedRunError, ProtocolError
 from fedplat.runtime.ports import Clock, EventStore
 from fedplat.types import ClientId
 from fedplat.wire.admin import End, Record, Standing
-from fedplat.wire.session import Progress
+from fedplat.wire.clients import ClientStanding
+from fedplat.wire.session import Cancel, Frame, Progress
 from fedplat_server.engine_thread import EngineThread
-from fedplat_server.standing import standing
+from fedplat_server.registered import require_registered
+from fedplat_server.standing import clients, standing
 
 PAGE = 256  # events that a watcher is told at a time
 AGAIN = "start it again with the same file: it goes on"
 Heard = Callable[[], Mapping[ClientId, float]]
+Objection = Callable[[Coordinator, ClientId], str]
+At = Callable[[float], CoordinatorEvent]
 
 
 @dataclass(eq=False)
 class Operations:
-    """Pause, resume, abort, drain, stop, and what there is to see.
+    """Pause, resume, abort, drain, stop, quarantine, and what there is to see.
 
     Guarantees: what is answered is in the log; a pause or an abort outlives the process.
     """
@@ -44,6 +52,7 @@ class Operations:
     heard: Heard = dict
     unlike: Mapping[ClientId, Sequence[str]] = field(default_factory=dict)
     progress: Mapping[ClientId, Progress] = field(default_factory=dict)
+    speak: Callable[[ClientId, Frame], None] = lambda client, frame: None
     address: str = ""
     data_address: str = ""
     _draining: bool = False
@@ -82,6 +91,29 @@ class Operations:
         """Ends the federation, without a result."""
         await self._post(AbortRequested(self.clock.now(), reason))
 
+    async def quarantine(self, client: str, reason: str) -> None:
+        """Has nothing more asked of a client, and nothing of it count.
+
+        Raises: ConfigError, if it is unknown, or the federation could not go on without it.
+        """
+        held = require_registered(self.machine.plan, client)
+        await self._decide(held, objection, lambda now_s: ClientQuarantined(now_s, held, reason))
+
+    async def release(self, client: str) -> None:
+        """Lets a client out of quarantine.
+
+        Raises: ConfigError, if it is unknown, or in none.
+        """
+        free = require_registered(self.machine.plan, client)
+        await self._decide(free, release_objection, lambda now_s: ClientReleased(now_s, free))
+
+    async def clients(self, after: ClientId) -> tuple[tuple[ClientStanding, ...], bool]:
+        """What the log says of the next clients after this one, and whether there are more."""
+        connected = self.heard()
+        asked: Future[tuple[tuple[ClientStanding, ...], bool]] = Future()
+        self.engine.call(lambda: asked.set_result(clients(self.machine, connected, after)))
+        return await asyncio.wrap_future(asked)
+
     async def drain(self) -> None:
         """Stops the daemon once the open round is committed; at once, if none is open."""
         self._draining = True
@@ -116,6 +148,8 @@ class Operations:
     def on(self, event: CoordinatorEvent) -> None:
         """Is told every event that is in the log, in the engine's thread."""
         self._loop.call_soon_threadsafe(self._wake)
+        if isinstance(event, ClientQuarantined):
+            self._let_go(event)
         if self._draining and isinstance(event, RoundCommitted):
             self.engine.call(self._stop_between_rounds)
 
@@ -127,6 +161,27 @@ class Operations:
         self._last = Record(0, end=how, detail="" if isinstance(end, Finish) else str(end))
         self._wake()
 
+    def _let_go(self, event: ClientQuarantined) -> None:
+        """Tells a client that works on something, in vain, to leave it off."""
+        client, machine = event.client, self.machine
+        at = machine.awaited(client) or machine.backlog.assignments.get(client)
+        if at is not None and at.task == "fit":
+            self.speak(client, Cancel(at.round_id, f"quarantined: {event.reason}"))
+
+    async def _decide(self, client: ClientId, against: Objection, event: At) -> None:
+        """Logs an event unless something speaks against it at that very moment."""
+        decided: Future[str] = Future()
+
+        def decide() -> None:
+            why = against(self.machine, client)
+            if not why:
+                self.engine.log(event(self.clock.now()))
+            decided.set_result(why)
+
+        self.engine.call(decide)
+        if why := await asyncio.wrap_future(decided):
+            raise ConfigError(where=client, reason=why)
+
     async def _post(self, event: CoordinatorEvent) -> None:
         logged: Future[None] = Future()
         self.engine.post(event)
@@ -137,7 +192,7 @@ class Operations:
         return list(islice(self.log.read(resume_token), PAGE))
 
     def _stop_between_rounds(self) -> None:
-        if self.machine.phase not in ("finished", "failed"):  # then it ends by itself
+        if self.machine.phase not in OVER:  # then it ends by itself
             self._stop()
 
     def _stop(self) -> None:

@@ -3,11 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 from fedplat.engine.coordinator import Coordinator
+from fedplat.engine.standings import Conduct
 from fedplat.types import ClientId
 from fedplat.wire.admin import Standing
+from fedplat.wire.clients import ClientStanding, Quarantine
 from fedplat.wire.session import Progress
 
 NAMED = 5  # clients that a sentence names; others are counted
+PAGE = 4096  # clients that are told at a time
 
 
 def standing(
@@ -19,7 +22,7 @@ def standing(
     progress: Mapping[ClientId, Progress],
 ) -> Standing:
     """What the machine is at, and who is there.  Called where the machine runs."""
-    round_ = machine.round
+    round_, held = machine.round, machine.standings.quarantined
     return Standing(
         phase=machine.phase,
         round_id=round_.round_id,
@@ -36,6 +39,35 @@ def standing(
         waiting_for=waiting_for(machine, connected),
         unlike={client: "; ".join(unlike[client]) for client in sorted(unlike, key=str.encode)},
         steps=steps(machine, progress),
+        quarantined={one: held[one].reason for one in sorted(held, key=str.encode)},
+    )
+
+
+def clients(
+    machine: Coordinator, connected: Mapping[ClientId, float], after: ClientId
+) -> tuple[tuple[ClientStanding, ...], bool]:
+    """What the log says of the first clients after `after`, and whether others follow them.
+
+    Told are those that were ever asked, are connected or in quarantine, by their names' bytes.
+    """
+    known, floor = machine.standings, after.encode()
+    names = {*known.conduct, *known.quarantined, *machine.round.asked, *connected}
+    following = sorted((one for one in names if one.encode() > floor), key=str.encode)
+    return tuple(_of(machine, one) for one in following[:PAGE]), len(following) > PAGE
+
+
+def _of(machine: Coordinator, client: ClientId) -> ClientStanding:
+    mine = machine.standings.conduct.get(client, Conduct())
+    held = machine.standings.quarantined.get(client)
+    return ClientStanding(
+        client,
+        mine.asked,
+        mine.accepted,
+        mine.refused,
+        mine.mean_influence,
+        mine.suspicion.value,
+        mine.suspicion.rounds,
+        Quarantine(held.since_s, held.round_id, held.reason, held.alone) if held else None,
     )
 
 
@@ -66,9 +98,7 @@ def waiting_for(machine: Coordinator, connected: Mapping[ClientId, float]) -> st
         case "committing":
             return "the commit to be on the disk"
         case "surveying":
-            asked = machine.plan.evaluators
-            missing = [client for client in asked if client not in machine.survey.found]
-            return f"the evaluations of {_named(missing, connected)}"
+            return f"the evaluations of {_named(machine.survey.missing, connected)}"
         case "paused":
             return "the operator: `fedplat server resume` opens the next round"
         case "finished" if evaluated is not None:

@@ -24,6 +24,10 @@ COMMANDS = [
     ("server", "ca"),
     ("client",),
     ("client", "start"),
+    ("clients",),
+    ("clients", "list"),
+    ("clients", "quarantine"),
+    ("clients", "release"),
 ]
 
 
@@ -40,7 +44,9 @@ def test_a_commands_help_shows_an_example_that_can_be_copied(fedplat, command):
 
 
 @pytest.mark.parametrize(
-    "command", [(), ("sim",), ("data",), ("config",), ("server",), ("client",)], ids=" ".join
+    "command",
+    [(), ("sim",), ("data",), ("config",), ("server",), ("client",), ("clients",)],
+    ids=" ".join,
 )
 def test_a_group_alone_shows_its_commands(fedplat, command):
     answer = fedplat(*command)

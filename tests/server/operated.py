@@ -51,6 +51,15 @@ class Operated:
 
         return await asyncio.to_thread(call)
 
+    async def clients(self):
+        """What an operator is told of the clients, by their names."""
+
+        def call():
+            with AdminClient(f"localhost:{self.port}", self.keys) as admin:
+                return {one.client: one for one in admin.clients()}
+
+        return await asyncio.to_thread(call)
+
     async def answer(self, round_id):
         for client in (A, B, C):
             self.engine.post(update(client, round_id))
@@ -62,10 +71,10 @@ class Operated:
                 await asyncio.sleep(0.005)
 
 
-def performers(engine, ended):
+def performers(engine, ended, influence=()):
     def aggregated(command):
         digests = (Digest(letter * 64) for letter in "abc")
-        engine.post(Aggregated(2.0, command.round_id, *digests))
+        engine.post(Aggregated(2.0, command.round_id, *digests, influence))
 
     found = defaultdict(lambda: lambda command: None)
     found[Aggregate] = aggregated
@@ -77,12 +86,12 @@ def performers(engine, ended):
 
 
 @asynccontextmanager
-async def operated(log=None, *, port=0, keys=None, of_operator=None, **changes):
+async def operated(log=None, *, port=0, keys=None, of_operator=None, influence=(), **changes):
     log = MemoryEvents() if log is None else log
     machine, ended = Coordinator(plan(**changes)), []
     engine = EngineThread(ended.append)
     operations = Operations(machine, engine, log, Standstill(), 7, ended.append)
-    driver = Driver(machine, log, performers(engine, ended), observers=(operations.on,))
+    driver = Driver(machine, log, performers(engine, ended, influence), observers=(operations.on,))
 
     def begin():
         if driver.replay() == 0:

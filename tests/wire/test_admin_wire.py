@@ -31,6 +31,7 @@ STANDINGS = st.builds(
     waiting_for=st.text(max_size=20),
     unlike=st.dictionaries(st.text(max_size=5), st.text(max_size=9), max_size=3),
     steps=st.dictionaries(st.text(max_size=5), st.integers(0, 2**64 - 1), max_size=3),
+    quarantined=st.dictionaries(st.text(max_size=5), st.text(max_size=9), max_size=3),
 )
 RECORDS = st.builds(
     Record,

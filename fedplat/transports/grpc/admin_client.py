@@ -11,8 +11,11 @@ from fedplat.errors import TransportError
 from fedplat.transports.grpc import status
 from fedplat.transports.grpc.channel import CHANNEL_OPTIONS, Credentials, require_loopback
 from fedplat.transports.grpc.identity import OPERATOR, metadata
+from fedplat.types import ClientId
 from fedplat.wire import admin as wire
+from fedplat.wire import clients
 from fedplat.wire.admin import End, Record, Standing
+from fedplat.wire.clients import ClientStanding
 
 SERVICE = "fedplat.wire.v1.AdminService"
 ANSWER_S = 10.0  # how long an answer may take
@@ -65,6 +68,23 @@ class AdminClient:
     def abort(self, reason: str) -> None:
         """Ends the federation, without a result."""
         self._ask("Abort", wire.encode_abort(reason))
+
+    def quarantine(self, client: str, reason: str) -> None:
+        """Has nothing more asked of a client, and nothing of it count."""
+        self._ask("Quarantine", clients.encode_quarantine(client, reason))
+
+    def release(self, client: str) -> None:
+        """Lets a client out of quarantine."""
+        self._ask("Release", clients.encode_release(client))
+
+    def clients(self) -> Iterator[ClientStanding]:
+        """What the log says of each client that was ever asked, is there, or in quarantine."""
+        after, more = ClientId(""), True
+        while more:
+            answer = self._ask("ListClients", clients.encode_list(after))
+            found, more = clients.decode_standings(answer)
+            yield from found
+            after = found[-1].client if found else after
 
     def drain(self) -> None:
         """Stops the coordinator once the open round is committed."""

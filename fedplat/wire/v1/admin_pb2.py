@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x66\x65\x64plat/wire/v1/admin.proto\x12\x0f\x66\x65\x64plat.wire.v1\"\x0f\n\rStatusRequest\"&\n\x04Lost\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"-\n\tConnected\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12\x10\n\x08silent_s\x18\x02 \x01(\x01\"-\n\x06Unlike\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12\x13\n\x0b\x64ifferences\x18\x02 \x01(\t\"%\n\x05Steps\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\x04\"\x9c\x03\n\x06Status\x12\r\n\x05phase\x18\x01 \x01(\t\x12\x10\n\x08round_id\x18\x02 \x01(\r\x12\x0e\n\x06rounds\x18\x03 \x01(\r\x12\r\n\x05\x61sked\x18\x04 \x03(\t\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x05 \x03(\t\x12\x0f\n\x07missing\x18\x06 \x03(\t\x12#\n\x04lost\x18\x07 \x03(\x0b\x32\x15.fedplat.wire.v1.Lost\x12-\n\tconnected\x18\x08 \x03(\x0b\x32\x1a.fedplat.wire.v1.Connected\x12\r\n\x05\x65poch\x18\t \x01(\x04\x12\x0e\n\x06paused\x18\n \x01(\x08\x12\x10\n\x08\x64raining\x18\x0b \x01(\x08\x12\r\n\x05model\x18\x0c \x01(\x0c\x12\x0f\n\x07\x61\x64\x64ress\x18\r \x01(\t\x12\x14\n\x0c\x64\x61ta_address\x18\x0e \x01(\t\x12\x0f\n\x07seconds\x18\x0f \x01(\x01\x12\x13\n\x0bwaiting_for\x18\x10 \x01(\t\x12\'\n\x06unlike\x18\x11 \x03(\x0b\x32\x17.fedplat.wire.v1.Unlike\x12%\n\x05steps\x18\x12 \x03(\x0b\x32\x16.fedplat.wire.v1.Steps\"$\n\x0cWatchRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\x04\"J\n\x06Record\x12\x14\n\x0cresume_token\x18\x01 \x01(\x04\x12\r\n\x05\x65vent\x18\x02 \x01(\t\x12\x0b\n\x03\x65nd\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"\x1e\n\x0c\x41\x62ortRequest\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\x0e\n\x0cPauseRequest\"\x0f\n\rResumeRequest\"\x0e\n\x0c\x44rainRequest\"\x11\n\x0fShutdownRequest\"\x06\n\x04\x44one2\xda\x03\n\x0c\x41\x64minService\x12\x44\n\tGetStatus\x12\x1e.fedplat.wire.v1.StatusRequest\x1a\x17.fedplat.wire.v1.Status\x12\x41\n\x05Watch\x12\x1d.fedplat.wire.v1.WatchRequest\x1a\x17.fedplat.wire.v1.Record0\x01\x12=\n\x05\x41\x62ort\x12\x1d.fedplat.wire.v1.AbortRequest\x1a\x15.fedplat.wire.v1.Done\x12=\n\x05Pause\x12\x1d.fedplat.wire.v1.PauseRequest\x1a\x15.fedplat.wire.v1.Done\x12?\n\x06Resume\x12\x1e.fedplat.wire.v1.ResumeRequest\x1a\x15.fedplat.wire.v1.Done\x12=\n\x05\x44rain\x12\x1d.fedplat.wire.v1.DrainRequest\x1a\x15.fedplat.wire.v1.Done\x12\x43\n\x08Shutdown\x12 .fedplat.wire.v1.ShutdownRequest\x1a\x15.fedplat.wire.v1.Doneb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x66\x65\x64plat/wire/v1/admin.proto\x12\x0f\x66\x65\x64plat.wire.v1\"\x0f\n\rStatusRequest\"&\n\x04Lost\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"-\n\tConnected\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12\x10\n\x08silent_s\x18\x02 \x01(\x01\"-\n\x06Unlike\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12\x13\n\x0b\x64ifferences\x18\x02 \x01(\t\"%\n\x05Steps\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\x04\"-\n\x0bQuarantined\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xcf\x03\n\x06Status\x12\r\n\x05phase\x18\x01 \x01(\t\x12\x10\n\x08round_id\x18\x02 \x01(\r\x12\x0e\n\x06rounds\x18\x03 \x01(\r\x12\r\n\x05\x61sked\x18\x04 \x03(\t\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x05 \x03(\t\x12\x0f\n\x07missing\x18\x06 \x03(\t\x12#\n\x04lost\x18\x07 \x03(\x0b\x32\x15.fedplat.wire.v1.Lost\x12-\n\tconnected\x18\x08 \x03(\x0b\x32\x1a.fedplat.wire.v1.Connected\x12\r\n\x05\x65poch\x18\t \x01(\x04\x12\x0e\n\x06paused\x18\n \x01(\x08\x12\x10\n\x08\x64raining\x18\x0b \x01(\x08\x12\r\n\x05model\x18\x0c \x01(\x0c\x12\x0f\n\x07\x61\x64\x64ress\x18\r \x01(\t\x12\x14\n\x0c\x64\x61ta_address\x18\x0e \x01(\t\x12\x0f\n\x07seconds\x18\x0f \x01(\x01\x12\x13\n\x0bwaiting_for\x18\x10 \x01(\t\x12\'\n\x06unlike\x18\x11 \x03(\x0b\x32\x17.fedplat.wire.v1.Unlike\x12%\n\x05steps\x18\x12 \x03(\x0b\x32\x16.fedplat.wire.v1.Steps\x12\x31\n\x0bquarantined\x18\x13 \x03(\x0b\x32\x1c.fedplat.wire.v1.Quarantined\"$\n\x0cWatchRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\x04\"J\n\x06Record\x12\x14\n\x0cresume_token\x18\x01 \x01(\x04\x12\r\n\x05\x65vent\x18\x02 \x01(\t\x12\x0b\n\x03\x65nd\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"\x1e\n\x0c\x41\x62ortRequest\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\x0e\n\x0cPauseRequest\"\x0f\n\rResumeRequest\"\x0e\n\x0c\x44rainRequest\"\x11\n\x0fShutdownRequest\"#\n\x12ListClientsRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\t\"\xdf\x01\n\x0e\x43lientStanding\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12\r\n\x05\x61sked\x18\x02 \x01(\x04\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x03 \x01(\x04\x12\x0f\n\x07refused\x18\x04 \x01(\x04\x12\x16\n\tinfluence\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\tsuspicion\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x0e\n\x06judged\x18\x07 \x01(\x04\x12/\n\nquarantine\x18\x08 \x01(\x0b\x32\x1b.fedplat.wire.v1.QuarantineB\x0c\n\n_influenceB\x0c\n\n_suspicion\"N\n\nQuarantine\x12\x0f\n\x07since_s\x18\x01 \x01(\x01\x12\x10\n\x08round_id\x18\x02 \x01(\r\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\r\n\x05\x61lone\x18\x04 \x01(\x08\"Q\n\x0f\x43lientStandings\x12\x30\n\x07\x63lients\x18\x01 \x03(\x0b\x32\x1f.fedplat.wire.v1.ClientStanding\x12\x0c\n\x04more\x18\x02 \x01(\x08\"3\n\x11QuarantineRequest\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\" \n\x0eReleaseRequest\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\"\x06\n\x04\x44one2\xbc\x05\n\x0c\x41\x64minService\x12\x44\n\tGetStatus\x12\x1e.fedplat.wire.v1.StatusRequest\x1a\x17.fedplat.wire.v1.Status\x12\x41\n\x05Watch\x12\x1d.fedplat.wire.v1.WatchRequest\x1a\x17.fedplat.wire.v1.Record0\x01\x12=\n\x05\x41\x62ort\x12\x1d.fedplat.wire.v1.AbortRequest\x1a\x15.fedplat.wire.v1.Done\x12=\n\x05Pause\x12\x1d.fedplat.wire.v1.PauseRequest\x1a\x15.fedplat.wire.v1.Done\x12?\n\x06Resume\x12\x1e.fedplat.wire.v1.ResumeRequest\x1a\x15.fedplat.wire.v1.Done\x12=\n\x05\x44rain\x12\x1d.fedplat.wire.v1.DrainRequest\x1a\x15.fedplat.wire.v1.Done\x12\x43\n\x08Shutdown\x12 .fedplat.wire.v1.ShutdownRequest\x1a\x15.fedplat.wire.v1.Done\x12T\n\x0bListClients\x12#.fedplat.wire.v1.ListClientsRequest\x1a .fedplat.wire.v1.ClientStandings\x12G\n\nQuarantine\x12\".fedplat.wire.v1.QuarantineRequest\x1a\x15.fedplat.wire.v1.Done\x12\x41\n\x07Release\x12\x1f.fedplat.wire.v1.ReleaseRequest\x1a\x15.fedplat.wire.v1.Doneb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,24 +41,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UNLIKE']._serialized_end=197
   _globals['_STEPS']._serialized_start=199
   _globals['_STEPS']._serialized_end=236
-  _globals['_STATUS']._serialized_start=239
-  _globals['_STATUS']._serialized_end=651
-  _globals['_WATCHREQUEST']._serialized_start=653
-  _globals['_WATCHREQUEST']._serialized_end=689
-  _globals['_RECORD']._serialized_start=691
-  _globals['_RECORD']._serialized_end=765
-  _globals['_ABORTREQUEST']._serialized_start=767
-  _globals['_ABORTREQUEST']._serialized_end=797
-  _globals['_PAUSEREQUEST']._serialized_start=799
-  _globals['_PAUSEREQUEST']._serialized_end=813
-  _globals['_RESUMEREQUEST']._serialized_start=815
-  _globals['_RESUMEREQUEST']._serialized_end=830
-  _globals['_DRAINREQUEST']._serialized_start=832
-  _globals['_DRAINREQUEST']._serialized_end=846
-  _globals['_SHUTDOWNREQUEST']._serialized_start=848
-  _globals['_SHUTDOWNREQUEST']._serialized_end=865
-  _globals['_DONE']._serialized_start=867
-  _globals['_DONE']._serialized_end=873
-  _globals['_ADMINSERVICE']._serialized_start=876
-  _globals['_ADMINSERVICE']._serialized_end=1350
+  _globals['_QUARANTINED']._serialized_start=238
+  _globals['_QUARANTINED']._serialized_end=283
+  _globals['_STATUS']._serialized_start=286
+  _globals['_STATUS']._serialized_end=749
+  _globals['_WATCHREQUEST']._serialized_start=751
+  _globals['_WATCHREQUEST']._serialized_end=787
+  _globals['_RECORD']._serialized_start=789
+  _globals['_RECORD']._serialized_end=863
+  _globals['_ABORTREQUEST']._serialized_start=865
+  _globals['_ABORTREQUEST']._serialized_end=895
+  _globals['_PAUSEREQUEST']._serialized_start=897
+  _globals['_PAUSEREQUEST']._serialized_end=911
+  _globals['_RESUMEREQUEST']._serialized_start=913
+  _globals['_RESUMEREQUEST']._serialized_end=928
+  _globals['_DRAINREQUEST']._serialized_start=930
+  _globals['_DRAINREQUEST']._serialized_end=944
+  _globals['_SHUTDOWNREQUEST']._serialized_start=946
+  _globals['_SHUTDOWNREQUEST']._serialized_end=963
+  _globals['_LISTCLIENTSREQUEST']._serialized_start=965
+  _globals['_LISTCLIENTSREQUEST']._serialized_end=1000
+  _globals['_CLIENTSTANDING']._serialized_start=1003
+  _globals['_CLIENTSTANDING']._serialized_end=1226
+  _globals['_QUARANTINE']._serialized_start=1228
+  _globals['_QUARANTINE']._serialized_end=1306
+  _globals['_CLIENTSTANDINGS']._serialized_start=1308
+  _globals['_CLIENTSTANDINGS']._serialized_end=1389
+  _globals['_QUARANTINEREQUEST']._serialized_start=1391
+  _globals['_QUARANTINEREQUEST']._serialized_end=1442
+  _globals['_RELEASEREQUEST']._serialized_start=1444
+  _globals['_RELEASEREQUEST']._serialized_end=1476
+  _globals['_DONE']._serialized_start=1478
+  _globals['_DONE']._serialized_end=1484
+  _globals['_ADMINSERVICE']._serialized_start=1487
+  _globals['_ADMINSERVICE']._serialized_end=2187
 # @@protoc_insertion_point(module_scope)

@@ -42,8 +42,16 @@ class Steps(_message.Message):
     step: int
     def __init__(self, client: _Optional[str] = ..., step: _Optional[int] = ...) -> None: ...
 
+class Quarantined(_message.Message):
+    __slots__ = ("client", "reason")
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    client: str
+    reason: str
+    def __init__(self, client: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
 class Status(_message.Message):
-    __slots__ = ("phase", "round_id", "rounds", "asked", "accepted", "missing", "lost", "connected", "epoch", "paused", "draining", "model", "address", "data_address", "seconds", "waiting_for", "unlike", "steps")
+    __slots__ = ("phase", "round_id", "rounds", "asked", "accepted", "missing", "lost", "connected", "epoch", "paused", "draining", "model", "address", "data_address", "seconds", "waiting_for", "unlike", "steps", "quarantined")
     PHASE_FIELD_NUMBER: _ClassVar[int]
     ROUND_ID_FIELD_NUMBER: _ClassVar[int]
     ROUNDS_FIELD_NUMBER: _ClassVar[int]
@@ -62,6 +70,7 @@ class Status(_message.Message):
     WAITING_FOR_FIELD_NUMBER: _ClassVar[int]
     UNLIKE_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
+    QUARANTINED_FIELD_NUMBER: _ClassVar[int]
     phase: str
     round_id: int
     rounds: int
@@ -80,7 +89,8 @@ class Status(_message.Message):
     waiting_for: str
     unlike: _containers.RepeatedCompositeFieldContainer[Unlike]
     steps: _containers.RepeatedCompositeFieldContainer[Steps]
-    def __init__(self, phase: _Optional[str] = ..., round_id: _Optional[int] = ..., rounds: _Optional[int] = ..., asked: _Optional[_Iterable[str]] = ..., accepted: _Optional[_Iterable[str]] = ..., missing: _Optional[_Iterable[str]] = ..., lost: _Optional[_Iterable[_Union[Lost, _Mapping]]] = ..., connected: _Optional[_Iterable[_Union[Connected, _Mapping]]] = ..., epoch: _Optional[int] = ..., paused: bool = ..., draining: bool = ..., model: _Optional[bytes] = ..., address: _Optional[str] = ..., data_address: _Optional[str] = ..., seconds: _Optional[float] = ..., waiting_for: _Optional[str] = ..., unlike: _Optional[_Iterable[_Union[Unlike, _Mapping]]] = ..., steps: _Optional[_Iterable[_Union[Steps, _Mapping]]] = ...) -> None: ...
+    quarantined: _containers.RepeatedCompositeFieldContainer[Quarantined]
+    def __init__(self, phase: _Optional[str] = ..., round_id: _Optional[int] = ..., rounds: _Optional[int] = ..., asked: _Optional[_Iterable[str]] = ..., accepted: _Optional[_Iterable[str]] = ..., missing: _Optional[_Iterable[str]] = ..., lost: _Optional[_Iterable[_Union[Lost, _Mapping]]] = ..., connected: _Optional[_Iterable[_Union[Connected, _Mapping]]] = ..., epoch: _Optional[int] = ..., paused: bool = ..., draining: bool = ..., model: _Optional[bytes] = ..., address: _Optional[str] = ..., data_address: _Optional[str] = ..., seconds: _Optional[float] = ..., waiting_for: _Optional[str] = ..., unlike: _Optional[_Iterable[_Union[Unlike, _Mapping]]] = ..., steps: _Optional[_Iterable[_Union[Steps, _Mapping]]] = ..., quarantined: _Optional[_Iterable[_Union[Quarantined, _Mapping]]] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
     __slots__ = ("resume_token",)
@@ -121,6 +131,66 @@ class DrainRequest(_message.Message):
 class ShutdownRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class ListClientsRequest(_message.Message):
+    __slots__ = ("after",)
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    after: str
+    def __init__(self, after: _Optional[str] = ...) -> None: ...
+
+class ClientStanding(_message.Message):
+    __slots__ = ("client", "asked", "accepted", "refused", "influence", "suspicion", "judged", "quarantine")
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    ASKED_FIELD_NUMBER: _ClassVar[int]
+    ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    INFLUENCE_FIELD_NUMBER: _ClassVar[int]
+    SUSPICION_FIELD_NUMBER: _ClassVar[int]
+    JUDGED_FIELD_NUMBER: _ClassVar[int]
+    QUARANTINE_FIELD_NUMBER: _ClassVar[int]
+    client: str
+    asked: int
+    accepted: int
+    refused: int
+    influence: float
+    suspicion: float
+    judged: int
+    quarantine: Quarantine
+    def __init__(self, client: _Optional[str] = ..., asked: _Optional[int] = ..., accepted: _Optional[int] = ..., refused: _Optional[int] = ..., influence: _Optional[float] = ..., suspicion: _Optional[float] = ..., judged: _Optional[int] = ..., quarantine: _Optional[_Union[Quarantine, _Mapping]] = ...) -> None: ...
+
+class Quarantine(_message.Message):
+    __slots__ = ("since_s", "round_id", "reason", "alone")
+    SINCE_S_FIELD_NUMBER: _ClassVar[int]
+    ROUND_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    ALONE_FIELD_NUMBER: _ClassVar[int]
+    since_s: float
+    round_id: int
+    reason: str
+    alone: bool
+    def __init__(self, since_s: _Optional[float] = ..., round_id: _Optional[int] = ..., reason: _Optional[str] = ..., alone: bool = ...) -> None: ...
+
+class ClientStandings(_message.Message):
+    __slots__ = ("clients", "more")
+    CLIENTS_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    clients: _containers.RepeatedCompositeFieldContainer[ClientStanding]
+    more: bool
+    def __init__(self, clients: _Optional[_Iterable[_Union[ClientStanding, _Mapping]]] = ..., more: bool = ...) -> None: ...
+
+class QuarantineRequest(_message.Message):
+    __slots__ = ("client", "reason")
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    client: str
+    reason: str
+    def __init__(self, client: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ReleaseRequest(_message.Message):
+    __slots__ = ("client",)
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    client: str
+    def __init__(self, client: _Optional[str] = ...) -> None: ...
 
 class Done(_message.Message):
     __slots__ = ()

@@ -117,7 +117,7 @@ class FoldsBackwards(Coordinator):
 class LosesTheLost(Coordinator):
     """Who declines is waited for."""
 
-    def _lose(self, client, why, diverged, step=0):
+    def _lose(self, client, why, diverged=False, step=0):
         return []
 
 
