@@ -19,9 +19,11 @@ from fedplat.aggregators.centered_clipping import CenteredClipping
 from fedplat.aggregators.cge import CGE
 from fedplat.aggregators.clipping import Clipping
 from fedplat.aggregators.dnc import DnC
+from fedplat.aggregators.flame import FLAME
 from fedplat.aggregators.fltrust import FLTrust
 from fedplat.aggregators.geometric_median import GeometricMedian
 from fedplat.aggregators.krum import Krum, multi_krum
+from fedplat.aggregators.lasa import LASA
 from fedplat.aggregators.mda import MDA
 from fedplat.aggregators.meamed import MeaMed
 from fedplat.aggregators.mean import Mean
@@ -50,9 +52,11 @@ BY_NAME: Mapping[str, Callable[..., Any]] = {
     "cge": CGE,
     "clipping": Clipping,
     "dnc": DnC,
+    "flame": FLAME,
     "fltrust": FLTrust,
     "geometric_median": GeometricMedian,
     "krum": Krum,
+    "lasa": LASA,
     "mda": MDA,
     "meamed": MeaMed,
     "median": Median,
@@ -68,6 +72,12 @@ BY_NAME: Mapping[str, Callable[..., Any]] = {
 }
 IN_A_CHAIN: Mapping[str, Callable[..., Any]] = {**BY_NAME, "mean": Average}
 F = "num_byzantine"
+
+
+def is_robust(part: Mapping[str, Any]) -> bool:
+    """Whether a scenario's part looks at all updates of a round together."""
+    make = BY_NAME.get(str(part["name"]))
+    return part["name"] == "chain" or not (isinstance(make, type) and issubclass(make, FoldRule))
 
 
 def build(part: Mapping[str, Any], num_byzantine: int | None = None) -> "FoldRule[Any] | Robust":

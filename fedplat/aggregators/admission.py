@@ -21,7 +21,7 @@ def admit(chain: Robust, n: int) -> None:
     if n > TRIED:
         return
     rows = np.eye(n)
-    geometry = Geometry(rows, np.append(np.ones(n), float(n)), rows)
+    geometry = Geometry(rows, np.append(np.ones(n), float(n)), rows, np.ones((1, n, 4)))
     try:
         if getattr(chain.rule, "lists_sets", False):
             _admit_sets(chain, geometry)
