@@ -10,29 +10,90 @@ Attack = Mapping[str, Any]
 
 DEFAULT = "arc+nnm+trimmed_mean"
 MEAN = "mean"
-CLIPPING = "centered_clipping"
 CHAINS: Mapping[str, Chain] = {
     "arc+nnm+trimmed_mean": ["arc", "nnm", "trimmed_mean"],
+    "arc+caf": ["arc", "caf"],
+    "nnm+trimmed_mean": ["nnm", "trimmed_mean"],
     "nnm+geometric_median": ["nnm", "geometric_median"],
-    "bucketing+centered_clipping": ["bucketing", "centered_clipping"],
-    "centered_clipping": ["centered_clipping"],
     "nnm+krum": ["nnm", "krum"],
-    "caf": ["caf"],
+    "bucketing+centered_clipping": ["bucketing", "centered_clipping"],
     "mean": ["mean"],
 }
 """The grid's: the platform's default, five others, and the plain mean as the control."""
+
+OTHERS: Mapping[str, Chain] = {
+    name: [name]
+    for name in (
+        "median",
+        "trimmed_mean",
+        "meamed",
+        "phocas",
+        "krum",
+        "multi_krum",
+        "geometric_median",
+        "centered_clipping",
+        "mda",
+        "monna",
+        "smea",
+        "cge",
+        "caf",
+        "bulyan",
+        "dnc",
+        "sign_guard",
+    )
+}
+"""Rules by themselves, each once with every attack."""
 
 ATTACKS: Mapping[str, Attack] = {
     "sign flip": {"name": "sign_flip"},
     "label flip": {"name": "label_flip"},
     "mimic": {"name": "mimic"},
     "ALIE": {"name": "alie"},
-    "IPM 0.1": {"name": "ipm", "epsilon": 0.1},
+    "IPM": {"name": "ipm", "epsilon": 0.1},
     "min-max": {"name": "min_max"},
     "optimised ALIE": {"name": "optimised", "base": "alie"},
     "optimised IPM": {"name": "optimised", "base": "ipm"},
 }
 """The grid's; the two last know the rule."""
 
-KNOWING = ("optimised ALIE", "optimised IPM")
-PUBLISHED = ("sign flip", "optimised ALIE", "optimised IPM")  # those of ByzFL's heat maps
+PUBLISHED = ("sign flip", "optimised ALIE", "optimised IPM")
+"""Those of ByzFL's heat maps."""
+
+KNOWING: Mapping[str, Attack] = {
+    "adaptive": {"name": "adaptive"},
+    "Fang, Krum": {"name": "fang_krum"},
+    "Fang, trimmed mean": {"name": "fang_trimmed_mean"},
+    "optimised ALIE": ATTACKS["optimised ALIE"],
+    "optimised IPM": ATTACKS["optimised IPM"],
+}
+"""Adaptive attacks: they know the rule, or the kind of rule."""
+
+MORE: Mapping[str, Attack] = {
+    "gaussian": {"name": "gaussian"},
+    "zero": {"name": "zero"},
+    "scaling": {"name": "scaling"},
+    "min-sum": {"name": "min_sum"},
+    "IPM 100": {"name": "ipm", "epsilon": 100.0},
+    "half flip": {"name": "half_flip"},
+    "free rider": {"name": "free_rider"},
+    "huge": {"name": "huge"},
+    "not finite": {"name": "not_finite"},
+    "adaptive": KNOWING["adaptive"],
+    "Fang, Krum": KNOWING["Fang, Krum"],
+    "Fang, trimmed mean": KNOWING["Fang, trimmed mean"],
+}
+
+BUCKETING_PAPER = ("sign flip", "label flip", "mimic", "IPM", "ALIE")
+"""Those under which centered clipping's accuracies are published (Karimireddy et al. 2022)."""
+
+SCALED = "centered_clipping, tau scaled"
+TAU = 1.0
+"""Published: 10 for gradients of rate 0.01, times 1/(1 − β) for a sum that is not divided by that;
+our momentum is divided by it, and its updates are ten times as long."""
+
+ALL_CHAINS: Mapping[str, Chain] = {
+    **CHAINS,
+    **OTHERS,
+    SCALED: [{"name": "centered_clipping", "tau": TAU}],
+}
+ALL_ATTACKS: Mapping[str, Attack] = {**ATTACKS, **MORE}

@@ -25,6 +25,7 @@ class Cell:
 
     name: str
     setting: Setting
+    part: str = ""
 
 
 @dataclass
@@ -67,8 +68,8 @@ class Kept:
 class Session:
     """Measures what is not kept, in the order given.
 
-    After `patience_s` nothing new is begun; what is missing then is counted in `left_out`, by the
-    first word of its name.  A training that is refused is noted, and the others go on.
+    After `patience_s` nothing new is begun; what is missing then is counted in `left_out`, by part.
+    A training that is refused is noted, and the others go on.
     """
 
     data: Path
@@ -98,7 +99,7 @@ class Session:
         running: dict[Future[Result], Cell] = {}
         done = 0
         while waiting or running:
-            while waiting and len(running) < self.jobs and not self._late():
+            while waiting and len(running) < self.jobs and not self.late():
                 cell = waiting.pop()
                 running[pool.submit(timed, cell.setting.as_json(), self.data)] = cell
             if not running:
@@ -113,9 +114,10 @@ class Session:
                 continue
             say(self._progress(cell, result, done, len(waiting) + len(running)))
             yield cell, result
-        self.left_out += Counter(cell.name.split("-")[0] for cell in waiting)
+        self.left_out += Counter(cell.part for cell in waiting)
 
-    def _late(self) -> bool:
+    def late(self) -> bool:
+        """Whether nothing new is to be begun."""
         return time.perf_counter() - self.started > self.patience_s
 
     def _progress(self, cell: Cell, result: Result, done: int, left: int) -> str:
