@@ -61,8 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = root / "cells" / "robustness"
     if args.fresh and folder.exists():
         shutil.rmtree(folder)
-    kept = Kept(folder, stamp(code_hash(LOOP), machine()), args.any_code)
-    session = Session(args.data, kept, args.jobs, _patience_s(args))
+    kept = Kept(folder, stamp(code_hash(LOOP), machine(), args.device), args.any_code)
+    session = Session(args.data, kept, args.jobs, _patience_s(args), args.device)
     chosen = [part for part in parts if not args.only or part.name in args.only]
     session.measure(list(of_parts(chosen).values()))
     if BYZFL in args.only or not (args.only or args.quick):
@@ -98,6 +98,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="the folder with MNIST")
     parser.add_argument("--only", nargs="+", choices=names, default=[], help="train these parts")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--device", default="cpu", help="where gradients are made (cuda)")
     parser.add_argument("--minutes", type=float, help="begin nothing new after so many")
     parser.add_argument("--fresh", action="store_true", help="forget the kept trainings")
     parser.add_argument(
@@ -127,6 +128,7 @@ def _settings(
         "not_measured": {name: count for name, count in missing.items() if count},
         "of_other_code": session.kept.of_other_code,
         "processes": args.jobs,
+        "device": args.device,
         "failed": session.failures,
     }
 

@@ -111,24 +111,28 @@ class Course:
         return mine.inputs[drawn], mine.targets[drawn]
 
 
-def course(setting: Setting, found: Images) -> Course:
+def course(setting: Setting, found: Images, device: str = "cpu") -> Course:
     """The training at its beginning: honest clients first, then the liars."""
     mine = shards(setting, found.pool)
     names = [client_id(i) for i in range(len(mine))]
     lying = np.arange(len(mine)) >= setting.honest
-    return Course(setting, gradients(setting.model, setting.seed), mine, names, lying)
+    return Course(setting, gradients(setting.model, setting.seed, device), mine, names, lying)
 
 
-def measure(told: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def measure(told: Mapping[str, Any], folder: Path, device: str = "cpu") -> dict[str, Any]:
     """Trains to the end: validation accuracies on the way, and the test's at two iterates.
 
     `test_last` is the last model's; `test_selected` that of the model whose validation accuracy was
     best, the first of equal ones.
     """
     numerics.configure()
-    setting = Setting(**told)
+    with numerics.accelerator(torch.device(device)):
+        return _measured(Setting(**told), folder, device)
+
+
+def _measured(setting: Setting, folder: Path, device: str) -> dict[str, Any]:
     found = images(folder, setting.seed)
-    running, best, kept = course(setting, found), -1.0, torch.empty(0)
+    running, best, kept = course(setting, found, device), -1.0, torch.empty(0)
     curve = []
     for step in range(setting.steps + 1):
         if step % setting.every == 0 or step == setting.steps:

@@ -3,11 +3,13 @@
 So their forward passes are one, and only the products that make weights' gradients are apart.
 """
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.func import functional_call, grad, vmap
 from torch.nn.functional import cross_entropy
 
 from fedplat.learning import models
@@ -85,10 +87,43 @@ class TwoLayers(Plain):
             out[:, bias] = delta.sum(1)
 
 
+class Placed(Plain):
+    """Any model on another device: all clients at once there, weights and gradients here."""
+
+    def __init__(self, bound: BoundModule, device: torch.device) -> None:
+        super().__init__(bound)
+        self._device, self._spans = device, bound.layout.spans()
+        self._views = bound.layout.views(bound.weights)
+        # Built anew: the bound module's tensors are views of the flat vector, and stay here.
+        self._there = copy.deepcopy(bound.module).to(device)
+        self._by_client = vmap(grad(self._loss), in_dims=(None, 0, 0))
+
+    def of(self, inputs: Tensor, targets: Tensor, out: Tensor) -> None:
+        found = self._by_client(self._placed(), inputs.to(self._device), targets.to(self._device))
+        for name, gradient in found.items():
+            out[:, self._spans[name]] = gradient.flatten(1).to(out.device)
+
+    def accuracy(self, inputs: Tensor, targets: Tensor) -> float:
+        right, weights = 0, self._placed()
+        with torch.inference_mode():
+            for start in range(0, len(inputs), CHUNK):
+                some = inputs[start : start + CHUNK].to(self._device)
+                found = functional_call(self._there, weights, (some,)).argmax(1).cpu()
+                right += int((found == targets[start : start + CHUNK]).sum())
+        return right / len(targets)
+
+    def _placed(self) -> dict[str, Tensor]:
+        return {name: view.detach().to(self._device) for name, view in self._views.items()}
+
+    def _loss(self, weights: dict[str, Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
+        return cross_entropy(functional_call(self._there, weights, (inputs,)), targets)
+
+
 KINDS: Mapping[str, Callable[[BoundModule], Gradients]] = {"mlp": TwoLayers, "cnn": Plain}
 
 
-def gradients(model: str, seed: int) -> Gradients:
+def gradients(model: str, seed: int, device: str = "cpu") -> Gradients:
     """The model that a scenario with this seed begins with."""
     name, options = MODELS[model]
-    return KINDS[model](BoundModule(models.build(name, (1, 28, 28), 10, seed, **options)))
+    bound = BoundModule(models.build(name, (1, 28, 28), 10, seed, **options))
+    return KINDS[model](bound) if device == "cpu" else Placed(bound, torch.device(device))

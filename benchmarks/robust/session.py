@@ -76,6 +76,7 @@ class Session:
     kept: Kept
     jobs: int
     patience_s: float
+    device: str = "cpu"
     failures: dict[str, str] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
     started: float = field(default_factory=time.perf_counter)
@@ -101,7 +102,7 @@ class Session:
         while waiting or running:
             while waiting and len(running) < self.jobs and not self.late():
                 cell = waiting.pop()
-                running[pool.submit(timed, cell.setting.as_json(), self.data)] = cell
+                running[pool.submit(timed, cell.setting.as_json(), self.data, self.device)] = cell
             if not running:
                 break
             future = next(as_completed(running))
@@ -129,10 +130,10 @@ class Session:
         )
 
 
-def timed(told: Mapping[str, Any], folder: Path) -> Result:
+def timed(told: Mapping[str, Any], folder: Path, device: str) -> Result:
     """Runs in a process of its own."""
     begun = time.perf_counter()
-    return {**measure(told, folder), "seconds": round(time.perf_counter() - begun, 1)}
+    return {**measure(told, folder, device), "seconds": round(time.perf_counter() - begun, 1)}
 
 
 def say(line: str) -> None:

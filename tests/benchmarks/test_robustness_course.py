@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from benchmarks.robust.course import Course
-from benchmarks.robust.gradients import Plain, TwoLayers, gradients
+from benchmarks.robust.gradients import Placed, Plain, TwoLayers, gradients
 from benchmarks.robust.setting import Setting
 from fedplat.config import scenario as scenarios
 from fedplat.config.build import build
@@ -83,6 +83,21 @@ def test_gradients_of_all_clients_at_once_are_those_of_one_after_another():
     fast.of(inputs, targets, found)
     Plain.of(plain, inputs, targets, expected)
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
+
+
+def test_gradients_made_on_another_device_are_those_made_here():
+    plain = gradients("cnn", 1)
+    placed = Placed(plain._bound, torch.device("cpu"))
+    drawn = torch.Generator().manual_seed(1)
+    inputs = torch.randn(2, 3, 1, 28, 28, generator=drawn)
+    targets = torch.randint(10, (2, 3), generator=drawn)
+    found, expected = torch.empty(2, 2, len(plain.weights))
+    placed.of(inputs, targets, found)
+    plain.of(inputs, targets, expected)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-4)
+    plain.weights.mul_(2)  # a step here is seen there
+    flat, wanted = inputs.flatten(0, 1), targets.flatten()
+    assert placed.accuracy(flat, wanted) == plain.accuracy(flat, wanted)
 
 
 def test_the_convolutional_model_has_the_peers_size():
