@@ -11,14 +11,14 @@ from numba import float32, float64, int64, void
 from numpy.typing import NDArray
 
 from fedplat.aggregators.addresses import row
+from fedplat.aggregators.kinds import NEAREST_MEDIAN, SIGNS, TRIMMED
 from fedplat.aggregators.lanes import MIXED, SINGLES, WIDE, add_some, exchange, inside, mix
 
-BUILT_ON = "7d16dc2a3eeb6e07"  # hash of the files compiled into these loops: a cache misses theirs
+BUILT_ON = "f34300750a9f14e0"  # hash of the files compiled into these loops: a cache misses theirs
 
 LANES = WIDE * SINGLES  # a tile's width is a multiple
 CACHED = 1 << 13
 DENSE = 2  # a mixing is multiplied as a whole if more than a DENSE-th of its weights are its own
-TRIMMED, NEAREST_MEDIAN, NEAREST_TRIMMED, SIGNS = range(4)
 
 Addresses = NDArray[np.int64]
 Matrix = NDArray[np.float64]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fedplat.aggregators import column_kernel, network
-from fedplat.aggregators.column_kernel import TRIMMED
+from fedplat.aggregators.kinds import TRIMMED
 
 
 def updates(n, dim, seed=0):
