@@ -24,7 +24,7 @@ class Foreseen:
     their geometry follows from these vectors' inner products: a trial costs O(n³), whatever the
     dimension.  Where the chain ends in a rule that looks at every column, it is tried on `columns`
     of them, drawn by the seed, and the distance found is stretched to all.  A rule that looks at
-    layers is tried on all rows.  Noise that a rule adds is not foreseen.
+    layers is tried on whole rows.  Noise that a rule adds is not foreseen.
 
     `chain` None is the mean.  A round that the chain would abandon has the aggregate 0.  `layers`
     are the sizes of the model's tensors.
@@ -62,19 +62,30 @@ class Foreseen:
         """
         if self.chain is not None and self.chain.needs_layers:
             return [partial(self._whole, honest, start, one, liars) for one in directions]
-        mean = honest.mean(axis=0, dtype=np.float64) if len(honest) else 0 * start
-        # from the mean on, as rows that are close to one another have few digits of their own
-        vectors = [mean, *(honest - mean), start - mean, *directions]
-        if self.chain is not None and self.chain.needs_reference and self.reference is not None:
-            vectors.append(self.reference)
-        spanning = np.stack([np.asarray(one, dtype=np.float32) for one in vectors])
-        dim = spanning.shape[1]
+        dim = len(start)
+        looked = self._columns(dim)
+        if self.chain is not None and not self.chain.needs_gram:  # a column by itself is enough
+            honest, start, directions = honest[:, looked], start[looked], directions[:, looked]
+            looked = np.arange(len(looked))
+        spanning = self._spanning(honest, start, directions)
         span = _Span(_products(spanning), dim, len(honest), liars, len(directions))
         if self.chain is None:
             return [partial(_of_mean, span, k) for k in range(len(directions))]
-        drawn, looked = drawn_columns(self.chain, dim, self.seed), self._columns(dim)
+        drawn = drawn_columns(self.chain, dim, self.seed)
         trial = _Trial(self.chain, self.seed, span, spanning[:, drawn], spanning[:, looked])
         return [partial(trial.harm, k) for k in range(len(directions))]
+
+    def _spanning(self, honest: Rows, start: Matrix, directions: Matrix) -> Rows:
+        """The vectors of `_Span`.  Shapes: (v, d)."""
+        mean = honest.mean(axis=0, dtype=np.float64) if len(honest) else 0 * start
+        found = np.empty((len(honest) + 2 + len(directions), len(start)), dtype=np.float32)
+        found[0] = mean  # the others from there on: close rows have few digits of their own
+        for i, one in enumerate([*honest, start]):
+            found[1 + i] = one - mean
+        found[2 + len(honest) :] = directions
+        if self.chain is not None and self.chain.needs_reference and self.reference is not None:
+            return np.vstack([found, self.reference[None]])
+        return found
 
     def _columns(self, dim: int) -> NDArray[np.int64]:
         if dim <= self.columns:

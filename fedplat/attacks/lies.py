@@ -87,7 +87,10 @@ class Seen:
         """The honest updates' standard deviation in each coordinate; 0 of none."""
         if not len(self.crowd):
             return np.zeros(self.own.shape[1])
-        deviation: Wide = self.crowd.astype(np.float64).std(axis=0)
+        mean, total = self.mean(), np.zeros(self.own.shape[1])
+        for row in self.crowd:  # one after another: all of them in float64 would be large
+            total += (row - mean) ** 2
+        deviation: Wide = np.sqrt(total / len(self.crowd))
         return deviation
 
     def rule(self) -> KnownRule:

@@ -7,10 +7,12 @@ from fedplat.aggregators.arc import ARC
 from fedplat.aggregators.bucketing import Bucketing
 from fedplat.aggregators.centered_clipping import CenteredClipping
 from fedplat.aggregators.dnc import DnC
+from fedplat.aggregators.flame import FLAME
 from fedplat.aggregators.fltrust import FLTrust
 from fedplat.aggregators.foreseen import Foreseen
 from fedplat.aggregators.geometric_median import GeometricMedian
 from fedplat.aggregators.krum import Krum, multi_krum
+from fedplat.aggregators.lasa import LASA
 from fedplat.aggregators.median import Median
 from fedplat.aggregators.nnm import NNM
 from fedplat.aggregators.robust import Robust, aggregate
@@ -29,6 +31,7 @@ BY_GEOMETRY = {
     "fltrust": [FLTrust()],
     "dnc": [DnC(3, coordinates=100)],
     "sign_guard": [SignGuard()],
+    "flame": [FLAME(noise=0.0)],
     "arc | nnm | multi_krum": [ARC(3), NNM(3), multi_krum(3)],
 }
 BY_COLUMNS = {
@@ -37,7 +40,7 @@ BY_COLUMNS = {
     "nnm | trimmed_mean": [NNM(3), TrimmedMean(3)],
     "bucketing | median": [Bucketing(2), Median()],
 }
-CHAINS = {**BY_GEOMETRY, **BY_COLUMNS}
+CHAINS = {**BY_GEOMETRY, **BY_COLUMNS, "lasa": [LASA()]}
 
 
 def rows(n, dim=DIM, seed=0):
@@ -47,7 +50,8 @@ def rows(n, dim=DIM, seed=0):
 
 def foreseen(name, **options):
     chain = None if name == "mean" else Robust.of(CHAINS[name])
-    return Foreseen(chain, seed=5, reference=rows(1, seed=9)[0], **options)
+    layers = (100, 200) if name == "lasa" else ()
+    return Foreseen(chain, seed=5, reference=rows(1, seed=9)[0], layers=layers, **options)
 
 
 def tried(rule, honest, start, direction, liars):
@@ -97,7 +101,7 @@ def test_an_optimised_attack_finds_the_factor_that_a_search_over_all_rows_finds(
         assert found == pytest.approx(expected, rel=1e-3)
     lies = Optimised(base).craft(Seen(rows(LIARS, seed=1), honest, 0, aggregate=rule))
     np.testing.assert_allclose(lies[0], mean + found * direction, rtol=1e-4, atol=1e-4)
-    if name not in ("dnc", "sign_guard"):  # these drop every lie of this kind but the mean
+    if name not in ("dnc", "sign_guard", "flame"):  # these drop every lie of this kind but the mean
         assert most > harm(0.0)
 
 
@@ -138,6 +142,27 @@ def test_one_column_and_no_liar_are_enough(name):
     )
     for harm in rule.along(honest, np.ones(1), np.ones((2, 1)), liars=0):
         assert np.isfinite(harm(3.0))
+
+
+def test_noise_is_not_foreseen_and_a_rule_that_looks_at_layers_is_tried_with_them():
+    honest, mean, std = view()
+    quiet, noisy = (Foreseen(Robust.of([FLAME(noise)])) for noise in (0.0, 0.5))
+    one, other = (rule.along(honest, mean, std[None], LIARS)[0] for rule in (quiet, noisy))
+    assert one(0.3) == other(0.3)
+    whole, parted = (Foreseen(Robust.of([LASA()]), layers=sizes) for sizes in ((), (100, 200)))
+    one, other = (rule.along(honest, mean, std[None], LIARS)[0] for rule in (whole, parted))
+    assert any(one(factor) != other(factor) for factor in (0.5, 1.0, 2.0, 4.0))
+
+
+def test_rows_that_are_close_to_one_another_and_long_are_told_apart():
+    honest, _, _ = view(dim=9000)
+    honest = (1000 + honest).astype(np.float32)
+    mean, std = honest.mean(axis=0, dtype=np.float64), honest.astype(np.float64).std(axis=0)
+    rule = foreseen("multi_krum")
+    [harm] = rule.along(honest, mean, std[None], LIARS)
+    whole = tried(rule, honest, mean, std, LIARS)
+    for factor in (0.5, 2.0):
+        assert harm(factor) == pytest.approx(whole(factor), rel=1e-3, abs=5e-3)
 
 
 def test_columns_are_a_whole_number_above_0():
