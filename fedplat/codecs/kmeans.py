@@ -17,7 +17,7 @@ from fedplat.errors import CorruptPayloadError
 from fedplat.params import Layout
 
 MOST = 4096
-BLOCK = 1 << 14  # symbols that are looked up together
+BLOCK = 1 << 13  # symbols that are looked up together
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 Entry = TypeVar("Entry", bound=np.generic)
 
-BLOCK = 1 << 14  # positions that are looked at together; a multiple of 8
+BLOCK = 1 << 13  # positions that are looked at together; a multiple of 8
 MANY = 4  # where more than a quarter of all positions are there, they are marked
 
 
@@ -62,8 +62,8 @@ class Marks:
         counts = self.below(np.array([*blocks, self.dim]))
         entries = np.empty(int(counts[-1]), dtype=whole.dtype)
         for start, first, last in zip(blocks, counts, counts[1:], strict=False):
-            there = self.there(start, min(start + BLOCK, self.dim))
-            entries[first:last] = whole[start : start + BLOCK][there]
+            places = np.flatnonzero(self.there(start, min(start + BLOCK, self.dim)))
+            entries[first:last] = whole[start : start + BLOCK][places]
         return entries
 
     def spread(
@@ -76,10 +76,10 @@ class Marks:
         at = 0
         for start in range(0, len(onto), BLOCK):
             out = onto[start : start + BLOCK]
-            there = self.there(first + start, first + start + len(out))
-            count = int(np.count_nonzero(there))
-            out[there] = entries[at : at + count]
-            at += count
+            # a list of a block's positions is several times as fast as its bits
+            places = np.flatnonzero(self.there(first + start, first + start + len(out)))
+            out[places] = entries[at : at + len(places)]
+            at += len(places)
 
 
 def many(count: int, dim: int) -> bool:

@@ -94,11 +94,9 @@ class Packet:
         return self.positions
 
     @property
-    def index(self) -> slice | Positions | NDArray[np.bool_]:
+    def index(self) -> slice | Positions:
         """What picks this packet's entries out of a whole vector."""
-        if isinstance(self.positions, Marks):
-            return self.positions.there()
-        return slice(None) if self.positions is None else self.positions
+        return slice(None) if self.positions is None else self.places()
 
     def edges(self) -> Positions:
         """Where each tensor's entries begin, and the last one's end, among this packet's own.

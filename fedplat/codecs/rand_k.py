@@ -60,7 +60,7 @@ class RandK:
 
     def forward(self, packet: Packet, memory: Memory, seed: int) -> tuple[Packet, Memory]:
         dim = packet.layout.dim
-        values = packet.dense()[counter.drawn(seed, self.kept(dim), dim)]
+        values = packet.dense()[counter.chosen(seed, self.kept(dim), dim)]
         drawn = replace(packet, layout=self.reshaped(packet.layout), values=values, positions=None)
         return drawn.pushed(np.array([seed], dtype=np.uint64)), {}
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 Values = NDArray[np.float32]
 Columns = NDArray[np.float64]
 
+BLOCK = 1 << 12  # columns whose sums are kept in float64 together
+
 _compiled = numba.njit(cache=True, nogil=True, fastmath=False, error_model="numpy")
 
 
@@ -35,7 +37,8 @@ def product(left: Values, right: Values, out: Values) -> None:
 
     Shapes: (rank, m), (rank, n) → `out` (m, n).
     """
-    _product(left, right, out, np.empty(right.shape[1]), float(np.finfo(np.float32).max))
+    total = np.empty(max(1, min(BLOCK, right.shape[1])))
+    _product(left, right, out, total, float(np.finfo(np.float32).max))
 
 
 @_compiled
@@ -63,13 +66,21 @@ def _transposed_times(matrix, left, found):
 
 @_compiled
 @no_type_check
+def _product_part(left, right, i, start, row, total, largest):
+    """The part of row `i` that begins at `start` and is as long as `row`."""
+    total[:] = 0.0
+    for c in range(len(left)):
+        weight, column = np.float64(left[c, i]), right[c][start : start + len(row)]
+        for j in range(len(row)):
+            total[j] += np.float64(column[j]) * weight
+    for j in range(len(row)):
+        row[j] = np.float32(max(min(total[j], largest), -largest))
+
+
+@_compiled
+@no_type_check
 def _product(left, right, out, total, largest):
     for i in range(out.shape[0]):
-        total[:] = 0.0
-        for c in range(len(left)):
-            weight, column = np.float64(left[c, i]), right[c]
-            for j in range(len(total)):
-                total[j] += np.float64(column[j]) * weight
-        row = out[i]
-        for j in range(len(total)):
-            row[j] = np.float32(max(min(total[j], largest), -largest))
+        for start in range(0, out.shape[1], len(total)):
+            row = out[i][start : start + len(total)]
+            _product_part(left, right, i, start, row, total, largest)
