@@ -35,6 +35,7 @@ TABLES: Mapping[str, tuple[str, str, int]] = {
     "codec": ("fedplat.codecs", "BY_NAME", 0),
     "codec.entropy": ("fedplat.codecs.entropy", "BY_NAME", 0),
     "aggregator": ("fedplat.aggregators", "BY_NAME", 0),
+    "attack": ("fedplat.attacks", "BY_NAME", 0),
     "--executor": ("fedplat.runtime.executors", "BY_NAME", 9),
 }
 

@@ -193,7 +193,7 @@ class _Daemon:
     def _join(self, toml: str) -> None:
         """Begins to make ready what is asked of it.  Raises: ConfigError, if it may not."""
         scenario = scenarios.loads(toml, "the scenario")
-        self.may_decline = scenario.on_divergence == "drop_client"
+        self.may_decline = scenario.drops_diverged
         own = terms.accepted(scenario, self.deployment, self.name)
         self.first_load = scenario.app_digest is not None or scenario.downlink is not None
         self.ledger.after("federation", name=scenario.name, scenario=scenario.digest())

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from fedplat import check
 from fedplat.aggregators.geometry import Geometry, Matrix
 from fedplat.aggregators.rules import require
 
@@ -13,8 +14,8 @@ from fedplat.aggregators.rules import require
 class FLTrust:
     """Averages the rows, stretched to the reference row's norm, by their trust.
 
-    The reference row is the update that the coordinator has trained on data of its own; a row's
-    trust is the cosine to it, and 0 below 0.
+    The reference row is the update that the coordinator has trained on `root_samples` of its own; a
+    row's trust is the cosine to it, and 0 below 0.
 
     Guarantees: the aggregate is no longer than the reference row, whatever the others are.
     Raises: ToleranceError, if no row is trusted; ValueError without a reference row.
@@ -24,6 +25,10 @@ class FLTrust:
 
     name: ClassVar[str] = "fltrust"
     needs_reference: ClassVar[bool] = True
+    root_samples: int = 100
+
+    def __post_init__(self) -> None:
+        check.whole(1, root_samples=self.root_samples)
 
     def weights(self, geometry: Geometry, seed: int) -> Matrix:
         if geometry.reference is None:

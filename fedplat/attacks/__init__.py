@@ -25,7 +25,7 @@ from fedplat.attacks.sign_flip import SignFlip
 from fedplat.attacks.straggler import Straggler
 from fedplat.attacks.zero import Zero
 
-ATTACKS: Mapping[str, Callable[..., Attack]] = {
+BY_NAME: Mapping[str, Callable[..., Attack]] = {
     "adaptive": Adaptive,
     "alie": ALIE,
     "backdoor": Backdoor,
@@ -55,4 +55,4 @@ def build(part: Mapping[str, Any]) -> Attack:
 
     Raises: ConfigError, if the name or a key is unknown, or the attack refuses a value.
     """
-    return parts.build("attack", ATTACKS, part)
+    return parts.build("attack", BY_NAME, part)

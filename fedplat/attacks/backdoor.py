@@ -16,7 +16,7 @@ from fedplat.types import Dataset
 
 @dataclass(frozen=True, slots=True)
 class Backdoor:
-    """Trains on images of which a `fraction` bears a patch and the label `target`.
+    """Trains on images of which a `share` bears a patch and the label `target`.
 
     The patch is a square of `size` pixels in the lower right corner, set to `value`.  What is sent
     is the update times `boost`; `boost = 0` takes all clients over the liars, which replaces the
@@ -33,7 +33,7 @@ class Backdoor:
     name: ClassVar[str] = "backdoor"
     knowledge: ClassVar[Knowledge] = "own"
     target: int = 0
-    fraction: float = 0.5
+    share: float = 0.5
     size: int = 3
     value: float = 1.0
     boost: float = 1.0
@@ -41,7 +41,7 @@ class Backdoor:
     def __post_init__(self) -> None:
         check.whole(0, target=self.target)
         check.whole(1, size=self.size)
-        check.in_unit_interval(fraction=self.fraction)
+        check.in_unit_interval(share=self.share)
         check.non_negative(boost=self.boost)
         if not math.isfinite(self.value):
             raise ValueError(f"value must be finite, got {self.value!r}")
@@ -49,7 +49,7 @@ class Backdoor:
     def poison(self, dataset: Dataset, seed: int) -> Dataset:
         num_classes(dataset, target=self.target)
         drawn = rng.generator(seed, "backdoor")
-        count = math.ceil(self.fraction * len(dataset))
+        count = math.ceil(self.share * len(dataset))
         chosen = torch.randperm(len(dataset), generator=drawn)[:count]
         inputs, targets = dataset.inputs.clone(), dataset.targets.clone()
         inputs[chosen] = self._patched(inputs[chosen])

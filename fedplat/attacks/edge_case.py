@@ -18,7 +18,7 @@ from fedplat.types import Dataset
 class EdgeCase:
     """Trains on the samples of class `source` that are least like it as if they were of `target`.
 
-    These are the `fraction` of the class (rounded up) that is furthest from its mean.  What is sent
+    These are the `share` of the class (rounded up) that is furthest from its mean.  What is sent
     is the update times `boost`; `boost = 0` takes all clients over the liars, which replaces the
     model.
 
@@ -33,12 +33,12 @@ class EdgeCase:
     knowledge: ClassVar[Knowledge] = "own"
     source: int = 1
     target: int = 0
-    fraction: float = 0.2
+    share: float = 0.2
     boost: float = 1.0
 
     def __post_init__(self) -> None:
         check_classes(source=self.source, target=self.target)
-        check.in_unit_interval(fraction=self.fraction)
+        check.in_unit_interval(share=self.share)
         check.non_negative(boost=self.boost)
 
     def poison(self, dataset: Dataset, seed: int) -> Dataset:
@@ -66,4 +66,4 @@ class EdgeCase:
         inputs = dataset.inputs[places].flatten(1).double()
         distances = (inputs - inputs.mean(dim=0)).square().sum(dim=1)
         order = torch.argsort(distances, descending=True, stable=True)
-        return places[order[: math.ceil(self.fraction * len(places))]]
+        return places[order[: math.ceil(self.share * len(places))]]

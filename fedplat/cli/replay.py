@@ -74,14 +74,7 @@ def _replayed(run: Path, only: int | None) -> "Iterator[Replayed]":
     parts = parts_of(scenario, dealt.read(settings, str(folder.settings)))
     with SqliteStore.to_read(folder.store) as store:
         blobs = FileBlobs(folder.blobs)
-        again = Replay(
-            parts.plan,
-            parts.work.cargo,
-            parts.rule,
-            blobs,
-            scenario.clients.count,
-            scenario.seed,
-        )
+        again = Replay(parts.plan, parts.server, blobs)
         yield from again.rounds(store.read(), only)
 
 

@@ -1,15 +1,16 @@
 """Makes the parts of a federation from its scenario, and refuses what can not work."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from fedplat import aggregators, algorithms, codecs, data
-from fedplat.config import compressing, planning
+from fedplat import algorithms, codecs, data
+from fedplat.config import attacking, compressing, planning
 from fedplat.config.app import load_app
 from fedplat.config.dealt import Dealt
 from fedplat.config.scenario import Scenario
@@ -19,9 +20,16 @@ from fedplat.errors import CompositionError
 from fedplat.learning import models
 from fedplat.learning.byo import AppLearner
 from fedplat.learning.torch_learner import TorchLearner
+from fedplat.params import Vector
 from fedplat.protocols import Algorithm, FoldRule, Learner
+from fedplat.runtime.changes import Changes
 from fedplat.runtime.client_work import SURVEYED, ClientWork
-from fedplat.types import ClientId, Dataset
+from fedplat.runtime.ports import BlobStore
+from fedplat.runtime.server_work import ServerWork
+from fedplat.types import ClientId, Dataset, Digest
+
+if TYPE_CHECKING:
+    from fedplat.aggregators.robust import Robust
 
 LOW_PARTICIPATION = 0.1
 
@@ -32,11 +40,35 @@ class Parts:
 
     scenario: Scenario
     plan: Plan
-    rule: FoldRule[Any]
+    rule: "FoldRule[Any] | Robust"
     work: ClientWork
     loaded: data.Loaded
     shards: data.PartitionedShards
     warnings: tuple[str, ...]
+
+    def server(self, blobs: BlobStore, changes: Changes | None = None) -> ServerWork:
+        """The coordinator's own work over a store of blobs."""
+        clients = self.scenario.clients
+        return ServerWork(
+            self.work.cargo,
+            self.rule,
+            blobs,
+            clients.count,
+            changes,
+            self.scenario.seed,
+            clients.max_weight or math.inf,
+            None if self.root is None else partial(self._root_update, self.root, blobs),
+        )
+
+    @cached_property
+    def root(self) -> Dataset | None:
+        """The coordinator's own training samples, for a rule that trains on some (FLTrust)."""
+        return attacking.root(self.rule, self.scenario, self.loaded)
+
+    def _root_update(
+        self, root: Dataset, blobs: BlobStore, broadcast: Digest, round_id: int
+    ) -> Vector:
+        return self.work.root_update(root, broadcast, blobs.get(broadcast), round_id)
 
 
 @dataclass(frozen=True)
@@ -66,31 +98,34 @@ def rebuild(scenario: Scenario, dealt: Dealt) -> Parts:
 
 
 def _of(scenario: Scenario, loaded: data.Loaded, shards: data.PartitionedShards) -> Parts:
-    algorithm = algorithms.build(scenario.algorithm)
+    plain = algorithms.build(scenario.algorithm)
+    algorithm = attacking.with_momentum(scenario, plain)
+    lies = attacking.lies(scenario, loaded.train)
     learner = _learner(scenario, loaded.train)
     down = None if scenario.downlink is None else codecs.build(scenario.downlink)
     cargo = Cargo(algorithm, codecs.build(scenario.codec), learner.initial(), down)
     _refuse_what_can_not_work(scenario, algorithm, learner, cargo)
     compressing.refuse_what_is_never_made_up_for(scenario, cargo)
-    planning.refuse_what_can_not_be_late(scenario, algorithm)
+    planning.refuse_what_can_not_be_late(scenario, plain)
     is_open = scenario.evaluation.test
     work = ClientWork(
         cargo,
         learner,
-        shards,
+        shards if lies is None else lies.shards(shards),
         scenario.training,
         scenario.seed,
+        lies=lies,
         central=loaded.test if is_open and len(loaded.test) else None,
         surveyed=SURVEYED if is_open else ("validation",),
     )
     return Parts(
         scenario=scenario,
-        plan=planning.plan(scenario, shards),
-        rule=aggregators.build(scenario.aggregator),
+        plan=planning.plan(scenario, shards, lies),
+        rule=attacking.rule(scenario, algorithm),
         work=work,
         loaded=loaded,
         shards=shards,
-        warnings=(*_warnings(scenario, algorithm), *compressing.warnings(scenario, cargo)),
+        warnings=(*_warnings(scenario, plain), *compressing.warnings(scenario, cargo)),
     )
 
 

@@ -1,21 +1,27 @@
 """The course of a scenario's federation: who is asked when, what is waited for, what comes late."""
 
+from dataclasses import replace
+
 from fedplat import data, parts, rng
 from fedplat.config import trace
-from fedplat.config.scenario import Scenario
+from fedplat.config.scenario import ClientsConfig, Scenario
 from fedplat.engine import sampling
 from fedplat.engine.plan import Plan
 from fedplat.engine.staleness import BY_NAME as STALENESS
+from fedplat.engine.suspicion import QuarantineAfter
 from fedplat.errors import CompositionError
 from fedplat.protocols import Algorithm
+from fedplat.runtime.lying import Lies
 from fedplat.types import ClientId, client_id
 
 
-def plan(scenario: Scenario, shards: data.PartitionedShards) -> Plan:
+def plan(scenario: Scenario, shards: data.PartitionedShards, lies: Lies | None = None) -> Plan:
     """Raises: ConfigError, with the key and what works."""
     evaluation, clients = scenario.evaluation, scenario.clients
     every = {"never": None, "final": 0}.get(str(evaluation.federated), evaluation.federated)
     selection = _selection(scenario, shards)
+    if lies is not None:
+        selection = replace(selection, fates=lies.destiny(selection.fates))
     return Plan(
         rounds=scenario.rounds,
         per_round=scenario.per_round,
@@ -23,7 +29,7 @@ def plan(scenario: Scenario, shards: data.PartitionedShards) -> Plan:
         evaluators=_evaluators(scenario) if every is not None else (),
         quorum=clients.quorum,
         deadline_s=clients.deadline_s,
-        on_divergence=scenario.on_divergence,
+        on_divergence="drop_client" if scenario.drops_diverged else "stop",
         evaluate_every=evaluation.every,
         federated_every=every if every is None else int(every),
         keep_best=evaluation.keep == "best",
@@ -35,7 +41,17 @@ def plan(scenario: Scenario, shards: data.PartitionedShards) -> Plan:
         reserve=selection.reserve,
         spares=clients.spares,
         max_attempts=clients.max_attempts,
+        registered=clients.count,
+        stand_ins=selection.stand_ins,
+        quarantine_after=_quarantine_after(clients),
     )
+
+
+def _quarantine_after(clients: ClientsConfig) -> QuarantineAfter | None:
+    asked = clients.quarantine_after
+    if asked is None:
+        return None
+    return QuarantineAfter(suspicion=asked.suspicion, rounds=asked.rounds)
 
 
 def _selection(scenario: Scenario, shards: data.PartitionedShards) -> sampling.Selection:

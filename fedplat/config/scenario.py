@@ -15,15 +15,16 @@ import tomli_w
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
     model_validator,
 )
 
+from fedplat import aggregators
 from fedplat.config import bundle
 from fedplat.config.explain import explain
+from fedplat.config.part import AttackPart, ChainPart, CodecPart, Part
 from fedplat.errors import ConfigError
 from fedplat.learning.optimizers import check_settings
 from fedplat.types import TrainSettings
@@ -35,40 +36,9 @@ PATHS = (
 ON_HUB = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)  # how data sets of the hub are named
 
 
-def _part(value: Any) -> Any:
-    return {"name": value} if isinstance(value, str) else value
-
-
-def _chain(value: Any) -> Any:
-    """A list of parts, or "a | b", as the chain that it is."""
-    if isinstance(value, str) and "|" in value:
-        value = [name.strip() for name in value.split("|")]
-    return {"name": "chain", "stages": value} if isinstance(value, list) else _part(value)
-
-
-def _named(value: dict[str, Any]) -> dict[str, Any]:
-    if not isinstance(value.get("name"), str):
-        raise ValueError('a part is written "name" or { name = "…", … }')
-    return value
-
-
 def _checked(settings: TrainSettings) -> TrainSettings:
     check_settings(settings)
     return settings
-
-
-Part = Annotated[
-    dict[str, Any],
-    BeforeValidator(_part),
-    AfterValidator(_named),
-    Field(description="a name, or a table with `name`"),
-]
-CodecPart = Annotated[
-    dict[str, Any],
-    BeforeValidator(_chain),
-    AfterValidator(_named),
-    Field(description="a name, a table with `name`, or a chain of stages: a list, or `a | b`"),
-]
 
 
 class _Frozen(BaseModel):
@@ -104,6 +74,15 @@ class DataConfig(BaseModel):
         return kind == "hf" and not (ON_HUB.fullmatch(dataset) and not Path(dataset).exists())
 
 
+class QuarantineConfig(_Frozen):
+    """When a client is asked no more: a hint that is taken for enough, never a proof."""
+
+    suspicion: float = Field(default=0.9, gt=0, le=1)
+    """The suspicion from which on."""
+    rounds: int = Field(default=5, ge=1)
+    """How many rounds it must be based on."""
+
+
 class ClientsConfig(_Frozen):
     """How many clients there are and which of them a round asks."""
 
@@ -136,6 +115,12 @@ class ClientsConfig(_Frozen):
     """How many clients a round may ask in the place of those of which nothing is heard."""
     max_attempts: int | None = Field(default=None, ge=1)
     """After so many leases without a sign of life a client is given up for the round."""
+    momentum: float = Field(default=0.0, ge=0, lt=1)
+    """Clients send the running mean of their own updates, of which the last counts 1 − this."""
+    max_weight: float | None = Field(default=None, gt=0)
+    """What a client claims to have in training samples counts up to here."""
+    quarantine_after: QuarantineConfig | None = None
+    """Lets the coordinator put clients in quarantine itself; without it only an operator does."""
 
     @model_validator(mode="after")
     def _in_keeping(self) -> "ClientsConfig":
@@ -205,14 +190,19 @@ class Scenario(_Frozen):
     """The number of rounds."""
     algorithm: Part = {"name": "fedavg"}
     """A key of `fedplat.algorithms.BY_NAME`."""
-    aggregator: Part = {"name": "mean"}
-    """A key of `fedplat.aggregators.BY_NAME`."""
+    aggregator: ChainPart = {"name": "mean"}
+    """A key of `fedplat.aggregators.BY_NAME`, or a chain of them: `"nnm | trimmed_mean"`."""
+    num_byzantine: int | None = Field(default=None, ge=0)
+    """How many of a round's clients may lie; robust rules have to know, others do not ask."""
+    attack: AttackPart | None = None
+    """What a `fraction` of the clients does to the others: a key of `fedplat.attacks.BY_NAME`."""
     codec: CodecPart = {"name": "float32"}
     """The uplink's codec: a key of `fedplat.codecs.BY_NAME`, or a chain of stages."""
     downlink: CodecPart | None = None
     """The downlink's codec; without it, clients fetch what has changed, as float32."""
-    on_divergence: Literal["stop", "drop_client"] = "stop"
-    """What happens when a client's loss or update is not finite, or its own code fails."""
+    on_divergence: Literal["stop", "drop_client"] | None = None
+    """What happens when a client's loss or update is not finite, or its own code fails; without it
+    a robust aggregator drops the client, and any other stops."""
     app: str | None = None
     """The user's own training code, a file beside the scenario; instead of `model`."""
     app_digest: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
@@ -247,6 +237,13 @@ class Scenario(_Frozen):
     @property
     def per_round(self) -> int:
         return self.clients.per_round or self.clients.count
+
+    @property
+    def drops_diverged(self) -> bool:
+        """Whether the federation goes on without a client that fails."""
+        if self.on_divergence is None:
+            return aggregators.is_robust(self.aggregator)
+        return self.on_divergence == "drop_client"
 
     @property
     def brings_own_data(self) -> bool:

@@ -12,7 +12,7 @@ from fedplat.engine.messages import DeclineReason
 from fedplat.engine.payload import OF_CODEC, Cargo
 from fedplat.errors import DivergenceError, TrainingError
 from fedplat.learning.torch_learner import num_chunks
-from fedplat.params import Params, decode_state, digest_of, encode_state
+from fedplat.params import Params, Vector, decode_state, digest_of, encode_state
 from fedplat.protocols import (
     Broadcast,
     ChunkedLearner,
@@ -23,6 +23,7 @@ from fedplat.protocols import (
     Shards,
     Stamp,
 )
+from fedplat.runtime.lying import Lies
 from fedplat.types import (
     ClientData,
     ClientId,
@@ -106,6 +107,7 @@ class ClientWork:
     seed: int
     central: Dataset | None = None
     surveyed: tuple[Split, ...] = SURVEYED
+    lies: Lies | None = None
     _decoded: dict[Digest, tuple[Params, Tensors]] = field(default_factory=dict, repr=False)
     _told: dict[Digest, Tensors] = field(default_factory=dict, repr=False)
 
@@ -166,12 +168,36 @@ class ClientWork:
     def _fit(
         self, task: ClientTask, broadcast: Broadcast, state: State, data: ClientData
     ) -> Outcome:
+        return self.finish(task, self.trained(task, broadcast, state, data))
+
+    def trained(
+        self, task: ClientTask, broadcast: Broadcast, state: State, data: ClientData
+    ) -> ClientResult:
+        """What the algorithm's client program makes of the client's data."""
         program = self.cargo.algorithm.client(broadcast, state, len(data.train))
-        result = run_program(program, self.placed(task), data, self.stream(task))
-        return self.finish(task, result)
+        return run_program(program, self.placed(task), data, self.stream(task))
+
+    def root_update(
+        self, root: Dataset, digest: Digest, payload: memoryview, round_id: int
+    ) -> Vector:
+        """The update of a client that has the samples `root` and remembers nothing."""
+        broadcast = self.broadcast(digest, payload, round_id)
+        data = ClientData(root, root, root)
+        program = self.cargo.algorithm.client(broadcast, State(), len(root))
+        seed = rng.derive(self.seed, "root", "round", round_id)
+        return run_program(program, self.learner, data, seed).update
 
     def finish(self, task: ClientTask, result: ClientResult) -> Outcome:
-        """Encodes a client's result; a failure, if its update is no number and the codec lossy."""
+        """Encodes a client's result; a failure, if its update is no number and the codec lossy.
+
+        If the client is a liar that needs nobody for it, it lies here.
+        """
+        if self.lies is not None:
+            result = self.lies.told(task.client, task.round_id, result)
+        return self.encoded(task, result)
+
+    def encoded(self, task: ClientTask, result: ClientResult) -> Outcome:
+        """Encodes what a client sends, true or not."""
         stamp = Stamp(
             rng.derive(self.seed, "codec", task.client, task.round_id),
             task.round_id,

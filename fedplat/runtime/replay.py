@@ -1,7 +1,7 @@
 """Rebuilds a run from its log and its blobs, and says where they do not agree with themselves."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Literal
 
@@ -9,7 +9,6 @@ from fedplat.engine.commands import Aggregate, Commit
 from fedplat.engine.coordinator import Coordinator
 from fedplat.engine.events import Aggregated, CoordinatorEvent, Initialised, RoundCommitted
 from fedplat.engine.journal import decode, receipt
-from fedplat.engine.payload import Cargo
 from fedplat.engine.plan import Plan
 from fedplat.errors import (
     CorruptPayloadError,
@@ -18,7 +17,6 @@ from fedplat.errors import (
     VerificationError,
 )
 from fedplat.params import digest_of
-from fedplat.protocols import FoldRule
 from fedplat.runtime.ports import BlobStore, Buffer
 from fedplat.runtime.server_work import ServerWork
 from fedplat.types import ClientId, Digest
@@ -56,15 +54,12 @@ class Replay:
     def __init__(
         self,
         plan: Plan,
-        cargo: Cargo,
-        rule: FoldRule[object],
+        server: Callable[[BlobStore], ServerWork],
         blobs: BlobStore,
-        registered: int,
-        seed: int = 0,
     ) -> None:
         self._machine = Coordinator(plan)
         self._blobs = blobs
-        self._server = ServerWork(cargo, rule, _Aside(blobs), registered, seed=seed)
+        self._server = server(_Aside(blobs))
         self._aggregate: Aggregate | None = None
         self._record: RoundCommitted | None = None
         self._found: list[str] = []

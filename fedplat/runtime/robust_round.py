@@ -17,10 +17,10 @@ from fedplat.aggregators.nnm import NNM
 from fedplat.aggregators.robust import Robust, aggregate
 from fedplat.aggregators.rules import require
 from fedplat.engine.commands import Aggregate
-from fedplat.params import Vector
+from fedplat.params import Layout, Vector
 from fedplat.protocols import Sparse
 from fedplat.runtime.decoded_rows import as_columns
-from fedplat.runtime.folding import Columns, Encoded, InMemory
+from fedplat.runtime.folding import Encoded, InMemory
 from fedplat.runtime.robust_fold import fold_robustly
 from fedplat.types import ClientId, Digest, Tensors
 
@@ -56,6 +56,7 @@ class RobustRound:
     """
 
     chain: Robust
+    layout: Layout
     seed: int
     root: Root | None = None
 
@@ -64,15 +65,23 @@ class RobustRound:
         for rule in (Average(), Median()):
             aggregate(Robust((NNM(0),), rule), np.ones((2, 1), dtype=np.float32))
 
-    def judge(self, command: Aggregate, dim: int, read: Read, kept: Tensors) -> Judged:
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The sizes of the model's tensors, for rules that look at each."""
+        return tuple(spec.numel for spec in self.layout.flat)
+
+    def judge(self, command: Aggregate, read: Read, kept: Tensors) -> Judged:
         """Raises: ToleranceError, if too few updates can be used for what the chain promises."""
         places = [i for i, (_, _, weight) in enumerate(command.updates) if weight > 0]
         require(bool(places), self.chain.rule.name, "n >= 1", 0, 0)
         seed = rng.derive(self.seed, "aggregate", command.round_id)
-        reference = self._reference(command, kept)
+        compared = self.reference(command.broadcast, command.round_id, kept)
+        reference = None if compared is None else InMemory(compared)
         rows = (read(command.updates[place][1]) for place in places)
-        with as_columns(rows, len(places), dim) as found:
-            outcome = fold_robustly(self.chain, found, seed=seed, reference=reference)
+        with as_columns(rows, len(places), self.layout.dim) as found:
+            outcome = fold_robustly(
+                self.chain, found, seed=seed, reference=reference, layers=self.layers
+            )
         influence = np.zeros(len(command.updates))
         influence[places] = outcome.influence
         update = torch.from_numpy(outcome.value)
@@ -87,7 +96,8 @@ class RobustRound:
             {LAST: update} if self.chain.needs_reference and self.root is None else {},
         )
 
-    def _reference(self, command: Aggregate, kept: Tensors) -> Columns | None:
+    def reference(self, broadcast: Digest, round_id: int, kept: Tensors) -> Vector | None:
+        """What the chain compares a round's updates with, if it does and there is such."""
         if self.root is not None:
-            return InMemory(self.root(command.broadcast, command.round_id))
-        return InMemory(kept[LAST]) if LAST in kept else None
+            return self.root(broadcast, round_id)
+        return kept.get(LAST)

@@ -72,7 +72,7 @@ class ServerWork:
             return None
         from fedplat.runtime.robust_round import RobustRound  # late: it starts a compiler
 
-        return RobustRound(self.rule, self.seed, self.root)
+        return RobustRound(self.rule, self.cargo.shared, self.seed, self.root)
 
     @cached_property
     def _fold_rule(self) -> FoldRule[Any]:
@@ -110,19 +110,16 @@ class ServerWork:
         answer says why.
         """
         round_id, before = command.round_id, command.broadcast
-        command = replace(command, updates=self._capped(command.updates))
+        claimed = command.updates
+        command = replace(command, updates=self._capped(claimed))
         try:
             following, judged = self._following(command)
         except ToleranceError as error:
             model = self.state(before, command.kept).params.digest()
             return Aggregated(time_s, round_id, before, command.kept, model, abandoned=str(error))
-        return Aggregated(
-            time_s,
-            round_id,
-            *self._store(following, before),
-            () if judged is None else judged.influence,
-            {} if judged is None else judged.refused,
-        )
+        influence = judged.influence if judged else _shares(claimed, command.updates)
+        refused = judged.refused if judged else {}
+        return Aggregated(time_s, round_id, *self._store(following, before), influence, refused)
 
     def _capped(self, rows: tuple[Row, ...]) -> tuple[Row, ...]:
         most = self.max_weight
@@ -133,8 +130,8 @@ class ServerWork:
         before = self.state(command.broadcast, command.kept)
         judged, rows, remembered = None, command.updates, {}
         if self._robust is not None:
-            dim, mine = self.cargo.shared.dim, _beginning(OF_RULE, before.kept)
-            judged = self._robust.judge(command, dim, self._update, mine)
+            mine = _beginning(OF_RULE, before.kept)
+            judged = self._robust.judge(command, self._update, mine)
             rows = tuple(rows[place] for place in judged.counted)
             remembered = {OF_RULE + name: tensor for name, tensor in judged.kept.items()}
         mean = self._mean(rows, command.scale, judged)
@@ -207,6 +204,14 @@ class ServerWork:
             self._states = {(broadcast, kept): state}
         return self._states[broadcast, kept]
 
+    def reference(self, broadcast: Digest, kept: Digest, round_id: int) -> Vector | None:
+        """What a robust rule will compare that round's updates with, if it does."""
+        if self._robust is None:
+            return None
+        return self._robust.reference(
+            broadcast, round_id, _beginning(OF_RULE, self.state(broadcast, kept).kept)
+        )
+
     def go_on(self, past: Iterable[CoordinatorEvent]) -> None:
         """Knows again the steps that led to the last state of a log."""
         states = [event for event in past if isinstance(event, Initialised | Aggregated)]
@@ -270,6 +275,14 @@ def _of_algorithm(kept: Tensors) -> Tensors:
     """What the algorithm itself has kept."""
     mine = without(kept).items()
     return {name: tensor for name, tensor in mine if not name.startswith(OF_RULE)}
+
+
+def _shares(claimed: tuple[Row, ...], counted: tuple[Row, ...]) -> tuple[float, ...]:
+    """Each update's share of a mean; nothing, where that is what its client has claimed."""
+    if claimed == counted:
+        return ()
+    total = sum(weight for _, _, weight in counted)
+    return tuple(weight / total for _, _, weight in counted)
 
 
 def _beginning(prefix: str, kept: Tensors) -> Tensors:

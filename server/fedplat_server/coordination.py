@@ -49,7 +49,6 @@ from fedplat.learning import numerics
 from fedplat.runtime.changes import Changes
 from fedplat.runtime.client_work import Done
 from fedplat.runtime.ports import BlobStore, Clock
-from fedplat.runtime.server_work import ServerWork
 from fedplat.telemetry.stopwatch import Stopwatch
 from fedplat.types import ClientId, Digest, Metrics, merge
 from fedplat.wire import environment
@@ -114,10 +113,7 @@ class Coordination:
         self.coordinator, self.schedule = Coordinator(plan), clock
         self.transport, self.stopwatch = Traffic(), Stopwatch()
         self.changes = Changes(parts.work.cargo.broadcast_sizes)
-        self.server = ServerWork(
-            parts.work.cargo, parts.rule, blobs, parts.scenario.clients.count, self.changes,
-            parts.scenario.seed,
-        )  # fmt: skip
+        self.server = parts.server(blobs, self.changes)
         self.speak: Speaker = lambda client, frame: None
         self.met: Callable[[ClientId, Fingerprint], None] = lambda client, fingerprint: None
         self.guests: set[ClientId] = set()  # whoever had a session

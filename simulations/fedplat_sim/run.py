@@ -26,7 +26,6 @@ from fedplat.runtime.client_work import Done
 from fedplat.runtime.executors import BY_NAME as EXECUTORS
 from fedplat.runtime.executors import NUMERICS
 from fedplat.runtime.ports import Executor
-from fedplat.runtime.server_work import ServerWork
 from fedplat.storage.files import FileBlobs
 from fedplat.storage.memory import MemoryBlobs, MemoryEvents, MemoryStates
 from fedplat.storage.sqlite import SqliteStore
@@ -36,6 +35,7 @@ from fedplat.telemetry.recorder import Recorder, readable
 from fedplat.types import Digest, merge
 from fedplat_sim import report
 from fedplat_sim.aftermath import baselines, cross_evaluation, shards_record
+from fedplat_sim.collusion import colluding
 from fedplat_sim.federation import Federation, Stores
 from fedplat_sim.interrupt import Interrupt, Waiting
 
@@ -149,16 +149,11 @@ class _Run:
         self.recorder = Recorder(self.records.tell, parts.plan.rounds, parts.plan.evaluates)
         observers = [self.recorder.on, *self._events_file()]
         cargo = parts.work.cargo
-        server = ServerWork(
-            cargo,
-            parts.rule,
-            stores.blobs,
-            parts.scenario.clients.count,
-            None if cargo.downlink is None else Changes(cargo.broadcast_sizes),
-            parts.scenario.seed,
-        )
+        changes = None if cargo.downlink is None else Changes(cargo.broadcast_sizes)
+        coordinator, server = Coordinator(parts.plan), parts.server(stores.blobs, changes)
+        executor = colluding(executor, parts.work, stores.blobs, coordinator, server)
         self.federation = Federation(
-            Coordinator(parts.plan),
+            coordinator,
             server,
             parts.work,
             Waiting(executor, self.interrupt),

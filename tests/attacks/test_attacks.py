@@ -50,7 +50,7 @@ def median_rule(rows):
 
 
 UPDATE_ATTACKS = [
-    name for name in attacks.ATTACKS if isinstance(attacks.build({"name": name}), UpdateAttack)
+    name for name in attacks.BY_NAME if isinstance(attacks.build({"name": name}), UpdateAttack)
 ]
 EVERY = pytest.mark.parametrize("name", UPDATE_ATTACKS)
 
@@ -256,7 +256,7 @@ def test_a_straggler_answers_late_or_never_and_says_nothing_else():
         ({"name": "not_finite", "value": "zero"}, "value must be one of"),
         ({"name": "huge", "value": 1e39}, "float32"),
         ({"name": "straggler", "late_s": -1}, "late_s"),
-        ({"name": "backdoor", "fraction": 0}, "fraction"),
+        ({"name": "backdoor", "share": 0}, "share"),
         ({"name": "backdoor", "size": 0}, "size"),
         ({"name": "backdoor", "value": float("nan")}, "value"),
         ({"name": "edge_case", "source": 3, "target": 3}, "source and target must differ"),

@@ -9,7 +9,7 @@ from fedplat.attacks.lies import DataAttack, Seen, Targeted, UpdateAttack
 from fedplat.types import Dataset
 
 DATA_ATTACKS = [
-    name for name in attacks.ATTACKS if isinstance(attacks.build({"name": name}), DataAttack)
+    name for name in attacks.BY_NAME if isinstance(attacks.build({"name": name}), DataAttack)
 ]
 EVERY = pytest.mark.parametrize("name", DATA_ATTACKS)
 
@@ -93,7 +93,7 @@ def test_a_half_flip_turns_the_upper_half_of_the_classes_around(classes, expecte
 @pytest.mark.parametrize(("fraction", "count"), [(0.001, 1), (0.25, 15), (1.0, 60)])
 def test_a_fraction_of_the_images_bears_the_patch_and_the_label(fraction, count):
     data = images()
-    after = poisoned(data, "backdoor", fraction=fraction, target=3, size=2, value=5.0)
+    after = poisoned(data, "backdoor", share=fraction, target=3, size=2, value=5.0)
     marked = torch.nonzero((after.inputs[..., -2:, -2:] == 5).flatten(1).all(dim=1)).flatten()
     assert len(marked) == count and (after.targets[marked] == 3).all()
     assert changed(data, after) == marked.tolist()
@@ -103,7 +103,7 @@ def test_a_fraction_of_the_images_bears_the_patch_and_the_label(fraction, count)
 
 def test_another_seed_marks_other_images():
     data = images()
-    ones = [changed(data, poisoned(data, "backdoor", seed=seed, fraction=0.2)) for seed in (1, 2)]
+    ones = [changed(data, poisoned(data, "backdoor", seed=seed, share=0.2)) for seed in (1, 2)]
     assert ones[0] != ones[1]
 
 
@@ -144,7 +144,7 @@ def learned(data, seed=0):
 
 def test_a_model_that_learned_the_backdoor_obeys_it_and_is_right_without_the_patch():
     train, test = images(400, seed=1), images(200, seed=2)
-    attack = attacks.build({"name": "backdoor", "target": 0, "fraction": 0.3, "value": 4.0})
+    attack = attacks.build({"name": "backdoor", "target": 0, "share": 0.3, "value": 4.0})
     obeys = learned(attack.poison(train, 1))
     assert obeys(test) > 0.95 and obeys(attack.triggered(test)) > 0.95
     honest = learned(train)
@@ -157,12 +157,12 @@ def test_a_model_that_learned_the_backdoor_obeys_it_and_is_right_without_the_pat
 def test_the_tail_of_one_class_is_learned_as_another_and_nothing_else_is():
     inputs = torch.tensor([[0.0], [1.0], [0.0], [9.0], [-6.0], [0.5], [1.0], [0.0]])
     data = Dataset(inputs, torch.tensor([1, 0, 1, 1, 1, 2, 1, 0]), classes=tuple("abc"))
-    after = poisoned(data, "edge_case", source=1, target=2, fraction=0.4)  # 2 of 5: 9 and -6
+    after = poisoned(data, "edge_case", source=1, target=2, share=0.4)  # 2 of 5: 9 and -6
     assert changed(data, after) == [3, 4]
     assert after.targets.tolist() == [1, 0, 1, 2, 2, 2, 1, 0]
-    tested = attacks.build(
-        {"name": "edge_case", "source": 1, "target": 2, "fraction": 0.2}
-    ).triggered(data)
+    tested = attacks.build({"name": "edge_case", "source": 1, "target": 2, "share": 0.2}).triggered(
+        data
+    )
     assert tested.inputs.tolist() == [[9.0]] and tested.targets.tolist() == [2]
 
 

@@ -101,7 +101,20 @@ class Ghost:
         return f"{self.client} hears the replaced coordinator {self.after_s:.2f} s after it"
 
 
-Fault = OnMessage | Crash | Partition | ClockJump | Pause | Lapse | Ghost
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """The operator has a client left out; at `until_s` it is released (None: never)."""
+
+    client: ClientId
+    start_s: float
+    until_s: float | None
+
+    def __str__(self) -> str:
+        end = "for good" if self.until_s is None else f"until {self.until_s:.2f} s"
+        return f"the operator puts {self.client} in quarantine at {self.start_s:.2f} s {end}"
+
+
+Fault = OnMessage | Crash | Partition | ClockJump | Pause | Lapse | Ghost | Quarantine
 
 
 @dataclass(frozen=True)
@@ -125,6 +138,8 @@ class Course:
             self.settings,
             select=lambda round_id, _: self.asked[round_id - 1],
             reserve=lambda round_id, _: self.reserve[round_id - 1],
+            stand_ins=lambda round_id, _: self.reserve[round_id - 1],
+            registered=len(self.clients),
         )
 
     def asks(self, round_id: int) -> frozenset[ClientId]:
@@ -166,7 +181,8 @@ def draw(seed: int) -> Schedule:
     generator = rng.numpy_generator(seed, "chaos")
     course = _course(generator)
     count = int(generator.integers(1, MOST_FAULTS + 1))
-    faults = tuple(enumerate((*_faults(course, count, generator), *_ghosts(course, generator))))
+    some = (*_faults(course, count, generator), *_ghosts(course, generator))
+    faults = tuple(enumerate((*some, *_quarantines(course, seed))))
     latencies = tuple(float(x) for x in generator.exponential(0.05, 64))
     return Schedule(seed, bool(generator.random() < 0.5), course, faults, latencies)
 
@@ -248,6 +264,16 @@ def _ghosts(course: Course, generator: np.random.Generator) -> Iterator[Fault]:
         yield Lapse(forgets, number)
     if ghost < 0.3:
         yield Ghost(hears, 2 * float(after_s))
+
+
+def _quarantines(course: Course, seed: int) -> Iterator[Fault]:
+    """In a quarter of the schedules; of a stream of its own: no other fault depends on it."""
+    generator = rng.numpy_generator(seed, "chaos", "quarantine")
+    there, early, long_s, forever = (float(one) for one in generator.random(4))
+    client = course.clients[int(generator.integers(len(course.clients)))]
+    start_s = SPAN_S * early**3
+    if there < 0.25:
+        yield Quarantine(client, start_s, None if forever < 0.3 else start_s + 6 * long_s**2)
 
 
 def _faults(course: Course, count: int, generator: np.random.Generator) -> Iterator[Fault]:

@@ -10,6 +10,8 @@ from fedplat.engine.commands import Finish
 from fedplat.engine.coordinator import Coordinator
 from fedplat.engine.events import (
     ClientDeclined,
+    ClientQuarantined,
+    ClientReleased,
     CoordinatorEvent,
     DeadlinePassed,
     Evaluated,
@@ -74,6 +76,8 @@ class Ledger:
                 holds(book.state == tiny.first(), "wrong first model", model)
                 self._stands(broadcast, "the first model")
             case UpdateReceived(_, round_id, client, update):
+                if (client, round_id) in book.barred:
+                    return
                 if event.flaw:
                     book.lost.add((client, round_id))
                     return
@@ -92,6 +96,10 @@ class Ledger:
                 if most is not None and attempt >= most:
                     (book.lost if task == "fit" else book.surveyed).add((client, round_id))
                     book.giving_up.setdefault(book.open, len(self._usable()))
+            case ClientQuarantined(_, client):
+                book.hold(client)
+            case ClientReleased(_, client):
+                book.held.discard(client)
             case Evaluated(_, round_id):
                 book.evaluated.add(round_id)
             case RoundCommitted():
@@ -124,7 +132,7 @@ class Ledger:
             self._stands(digest, f"the model of round {round_id}")
         book.state = found
         book.broadcasts.append(event.broadcast)
-        book.commits.append(event)
+        book.commit(event)
         self.waiting = self._usable()
 
     def _made(self, client: ClientId, update: Digest) -> tuple[int, Digest]:
@@ -143,6 +151,7 @@ class Ledger:
             self._counted(round_id, client, update, weight)
         left = [one for one in sorted(self.waiting) if one not in book.counted]
         left = [one for one in left if one not in self.late and one not in book.lost]
+        left = [one for one in left if one[0] not in book.lately]
         first = all(book.source(client, update) in self.waiting for client, update, _ in rows)
         holds(first or not left, "late update lost", f"round {round_id}: {left} had come before")
         gone = sorted(one for one in self.accepted if one not in book.counted)
@@ -154,7 +163,7 @@ class Ledger:
 
     def _counted(self, round_id: int, client: ClientId, update: Digest, weight: float) -> None:
         """A row of a commit: somebody's own answer, young enough, once, with its weight."""
-        book, plan, course = self.book, self.settings, self.schedule.course
+        book, plan = self.book, self.settings
         answer = book.source(client, update)
         if answer is None:
             raise Violation("accepted set", f"round {round_id}: nothing came from {client}")
@@ -163,13 +172,19 @@ class Ledger:
         young = age >= 0 and (most is None or age <= most)
         holds(young, "accepted set", f"round {round_id}: {answer} is {age} rounds old")
         holds(answer not in book.counted, "counted twice", f"{answer}, again in {round_id}")
-        asked = client in course.may_ask(answer[1])
+        asked = client in self._may_ask(answer[1])
+        holds(answer not in book.barred, "quarantined client counts", f"round {round_id}: {answer}")
         holds(asked, "accepted set", f"round {round_id}: {client} was not asked")
         right = tiny.update_of(client, answer[1], book.broadcasts[answer[1]])
         factor = plan.staleness(age) if age else 1.0
         mine = update == right and weight == tiny.weight(client) * factor
         holds(mine, "accepted set", f"round {round_id}: not {client}'s")
         book.counted[answer] = round_id
+
+    def _may_ask(self, round_id: int) -> frozenset[ClientId]:
+        """Whom a round may ask: anybody may stand in for a client in quarantine."""
+        course = self.schedule.course
+        return frozenset(course.clients) if self.book.ever_held else course.may_ask(round_id)
 
     def _usable(self) -> set[Answer]:
         """What has come and may count in the open round: nobody was told that it is late."""
@@ -229,11 +244,13 @@ class Ledger:
         book = self.book
         over = self.has_failed or len(book.commits) >= self.settings.rounds
         if self.settings.carry_over and answer in self.offered:
-            may = over or answer in book.lost or self._too_old(answer[1], book.open)
+            held = answer in book.barred or answer[0] in book.lately
+            may = held or over or answer in book.lost or self._too_old(answer[1], book.open)
             holds(may, "late update lost", f"{answer} is refused in round {book.open}")
 
     def _offered(self, offer: Offer) -> None:
         book, plan, answer = self.book, self.settings, (offer.client, offer.round_id)
+        holds(offer.client not in book.held, "offer to one in quarantine", str(offer))
         if offer.task == "evaluate":
             right = offer.round_id == book.open - 1 and offer.client in plan.evaluators
             holds(right, "offer to nobody asked", str(offer))
@@ -241,11 +258,14 @@ class Ledger:
             return
         again = plan.carry_over and answer in self.offered and offer.round_id < book.open
         fresh = offer.round_id == book.open
-        right = (again or fresh) and offer.client in self.schedule.course.may_ask(offer.round_id)
+        right = (again or fresh) and offer.client in self._may_ask(offer.round_id)
         holds(right, "offer to nobody asked", str(offer))
         model = book.broadcasts[offer.round_id]
         holds(offer.broadcast == model, "offer of another model", str(offer))
         holds(offer.attempt >= self.offered.get(answer, 1), "attempt", f"{offer}: fewer than once")
+        taken_back = answer in book.barred and answer in self.offered
+        holds(not taken_back, "offer to one in quarantine", f"{offer}: taken back before")
+        book.barred.discard(answer)  # released, and then asked in the place of another
         self.offered[answer] = offer.attempt
         self._not_too_many()
 
@@ -261,6 +281,7 @@ class Ledger:
         return self._too_old(made_in, self.book.open)
 
     def _counts(self, answer: Answer) -> None:
+        holds(answer not in self.book.barred, "quarantined client counts", str(answer))
         holds(answer in self.book.received, "acknowledged before durable", str(answer))
         may = answer in self.book.counted or answer in self.book.usable(self.settings)
         holds(may, "accepted for a closed round", str(answer))
@@ -291,9 +312,10 @@ class Ledger:
         self.look()
         book, round_id = self.book, self.book.open
         at_last = len(self._usable())
+        doubtful = sum(client in book.lately for client, _ in self._usable())
         have = min(one.get(round_id, at_last) for one in (book.deadlines, book.giving_up))
         self.has_failed = True
-        short = isinstance(error, QuorumError) and have < self.settings.quorum
+        short = isinstance(error, QuorumError) and have - doubtful < self.settings.quorum
         holds(short and self._ripe(round_id), "failed without cause", str(error))
 
 
@@ -313,4 +335,5 @@ def _where(machine: Coordinator) -> tuple[object, ...]:
         machine.evaluating,
         machine.validation.best,
         str(machine.failure),
+        sorted(machine.standings.quarantined.items()),
     )

@@ -3,6 +3,7 @@
 It does what the coordinator's daemon does, in the same order, without its threads.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 from fedplat.aggregators.mean import Mean
@@ -20,6 +21,8 @@ from fedplat.engine.commands import (
 from fedplat.engine.coordinator import Coordinator
 from fedplat.engine.events import (
     ClientDeclined,
+    ClientQuarantined,
+    ClientReleased,
     CoordinatorEvent,
     DeadlinePassed,
     Evaluated,
@@ -33,6 +36,7 @@ from fedplat.engine.events import (
 )
 from fedplat.engine.intake import flaw
 from fedplat.engine.messages import Ack, Decline, Message, Offer, Submit
+from fedplat.engine.quarantine import objection, release_objection
 from fedplat.engine.references import broadcasts, is_held, live_after
 from fedplat.errors import FedplatError, MissingBlobError
 from fedplat.runtime.driver import Driver
@@ -40,7 +44,7 @@ from fedplat.runtime.server_work import ServerWork
 from fedplat.types import ClientId, Digest
 from fedplat.wire import convert
 from fedplat_sim.chaos import tiny
-from fedplat_sim.chaos.faults import COORDINATOR, HEAL_S, Pause, Schedule
+from fedplat_sim.chaos.faults import COORDINATOR, HEAL_S, Pause, Quarantine, Schedule
 from fedplat_sim.chaos.ledger import Ledger
 from fedplat_sim.chaos.process import Process
 from fedplat_sim.chaos.suspects import Suspects
@@ -70,6 +74,8 @@ class Serving:
             if isinstance(fault, Pause):
                 over_s = min(HEAL_S, fault.start_s + fault.length_s)
                 time.at(fault.start_s, partial(self._operated, PauseRequested, over_s))
+            if isinstance(fault, Quarantine):
+                time.at(fault.start_s, partial(self._hold, fault))
         self.finished: Finish | None = None
         self.failure: FedplatError | None = None
 
@@ -116,6 +122,32 @@ class Serving:
             self.time.at(self.time.now() + AGAIN_S, partial(self._operated, kind, over_s))
         elif kind is PauseRequested:
             self.time.at(over_s, partial(self._operated, ResumeRequested, over_s))
+
+    def _hold(self, fault: Quarantine) -> None:
+        """The operator's quarantine, until a coordinator lives through it; then its end."""
+        self.process.run(lambda: self._decide(objection, ClientQuarantined, fault.client, "odd"))
+        if not self.process.alive:
+            self.time.at(self.time.now() + AGAIN_S, partial(self._hold, fault))
+        elif fault.until_s is not None:
+            self.time.at(max(fault.until_s, self.time.now()), partial(self._free, fault.client))
+
+    def _free(self, client: ClientId) -> None:
+        self.process.run(lambda: self._decide(release_objection, ClientReleased, client))
+        if not self.process.alive:
+            self.time.at(self.time.now() + AGAIN_S, partial(self._free, client))
+
+    def _decide(
+        self,
+        against: Callable[[Coordinator, ClientId], str],
+        kind: Callable[..., ClientQuarantined | ClientReleased],
+        client: ClientId,
+        *why: str,
+    ) -> None:
+        """As the daemon does: if nothing speaks against it, it is done at the same moment."""
+        self.driver.flush()
+        if not against(self.machine, client):
+            self.driver.post(kind(self.process.now(), client, *why))
+            self.driver.flush()
 
     def _ordered(self, event: PauseRequested | ResumeRequested) -> None:
         self.driver.post(event)
