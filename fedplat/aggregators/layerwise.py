@@ -6,16 +6,11 @@ One pass over the rows tells it, block by block, in memory that does not grow wi
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numba
 import numpy as np
-from numba import float32, float64, int64, void
 from numpy.typing import NDArray
 
-from fedplat.aggregators.addresses import row
 from fedplat.aggregators.geometry import Matrix
-
-KNOWN = 4  # numbers a row and layer: `kinds.ALL` and the next
-LANES = 8
+from fedplat.aggregators.layer_kernel import KNOWN, add_known
 
 Addresses = NDArray[np.int64]
 
@@ -66,31 +61,5 @@ class Layers:
         """
         found = np.zeros((len(self.edges) - 1, len(addresses), KNOWN))
         for layer, low, high in self.pieces(start, length):
-            _add_known(addresses, low, high - low, self.thresholds, found[layer])
+            add_known(addresses, low, high - low, self.thresholds, found[layer])
         return found
-
-
-@numba.njit(
-    [void(int64[::1], int64, int64, float32[::1], float64[:, ::1])],
-    nogil=True,
-    cache=True,
-    fastmath=False,
-    error_model="numpy",
-)
-def _add_known(addresses, start, length, thresholds, total):  # type: ignore[no-untyped-def]
-    lanes = np.empty((KNOWN, LANES))
-    for i in range(len(addresses)):
-        values, threshold = row(addresses[i], start, length), thresholds[i]
-        lanes[:] = 0
-        for begin in range(0, length, LANES):
-            for lane in range(min(LANES, length - begin)):
-                value = values[begin + lane]
-                square = np.float64(value) * np.float64(value)
-                large = abs(value) >= threshold
-                lanes[0, lane] += square
-                lanes[1, lane] += square if large else 0.0
-                lanes[2, lane] += 1.0 if large and value > 0 else 0.0
-                lanes[3, lane] += 1.0 if large and value < 0 else 0.0
-        for known in range(KNOWN):
-            for lane in range(LANES):
-                total[i, known] += lanes[known, lane]
