@@ -33,6 +33,7 @@ class Round:
     asked: dict[ClientId, Assignment] = field(default_factory=dict)
     accepted: dict[ClientId, UpdateReceived] = field(default_factory=dict)
     lost: dict[ClientId, str] = field(default_factory=dict)
+    barred: set[ClientId] = field(default_factory=set)
     settled: int = 0
     folded: int = 0
     _candidates: list[Selected] | None = None
@@ -101,6 +102,7 @@ class Round:
         if not self.is_missing(client):
             return []
         self.lost[client] = why
+        self.barred.add(client)
         if plan.concurrency is not None:
             return self.more(plan, now_s)
         return [self._ask(one, now_s) for one in islice(self._stand_ins(plan, now_s), 1)]
@@ -168,6 +170,8 @@ class Round:
             return "late", ""
         if event.client not in self.asked:
             return "refused", f"not asked in round {event.round_id}"
+        if event.client in self.barred:  # it may have been told so before it was released
+            return "refused", self.lost[event.client]
         return "accepted", ""
 
     def waits(self, plan: Plan) -> bool:

@@ -138,6 +138,15 @@ def test_a_released_client_is_asked_again_from_the_next_round_on():
     assert offered(finish_round(machine)) == [A, B, C]
 
 
+def test_what_was_refused_once_is_refused_for_good_though_its_client_is_released():
+    machine = opened()
+    machine.handle(HELD)
+    assert verdicts(machine.handle(update(C))) == ["refused"]  # so the client forgets its state
+    machine.handle(FREE)
+    assert details(machine.handle(update(C))) == [(C, "refused", "quarantined: odd updates")]
+    assert machine.round.accepted == {}
+
+
 def test_releasing_who_is_not_quarantined_changes_nothing():
     machine = opened()
     assert machine.handle(FREE) == [] and machine.round.missing == [A, B, C]

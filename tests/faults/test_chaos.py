@@ -47,7 +47,7 @@ def test_every_kind_of_fault_is_drawn():
     kinds = {one.what if isinstance(one, OnMessage) else type(one).__name__ for one in faults}
     assert kinds == {
         "drop", "duplicate", "delay", "truncate", "corrupt", "Crash", "Partition", "ClockJump",
-        "Pause", "Lapse", "Ghost",
+        "Pause", "Lapse", "Ghost", "Quarantine",
     }  # fmt: skip
 
 

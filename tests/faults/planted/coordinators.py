@@ -327,6 +327,53 @@ class SaysTheFirstEpoch(Coordinator):
         return commands
 
 
+class CountsTheQuarantined(Coordinator):
+    """The update of a client in quarantine is not refused."""
+
+    def _update_received(self, event):
+        held = self.standings.quarantined.pop(event.client, None)
+        self.round.barred.discard(event.client)
+        commands = super()._update_received(event)
+        if held is not None:
+            self.standings.quarantined[event.client] = held
+        return commands
+
+
+class AsksTheQuarantined(Coordinator):
+    """A round is opened as if nobody were in quarantine."""
+
+    def _open(self):
+        held, self.standings.quarantined = self.standings.quarantined, {}
+        commands = super()._open()
+        self.standings.quarantined = held
+        return commands
+
+
+class WaitsForTheQuarantined(Coordinator):
+    """What a client was asked before its quarantine is waited for."""
+
+    def _quarantined(self, event):
+        self.standings.hold(event, self.round.round_id)
+        return []
+
+
+class ForgetsTheQuarantine(Coordinator):
+    """A restart lets everybody out of quarantine."""
+
+    def resume(self, time_s):
+        self.standings.quarantined.clear()
+        return super().resume(time_s)
+
+
+class RegretsARefusal(Coordinator):
+    """What was refused in quarantine is accepted after the release, though its client forgot it."""
+
+    def _operated(self, event):
+        commands = super()._operated(event)
+        self.round.barred.clear()
+        return commands
+
+
 BUGS = {
     name: cls
     for name, cls in list(globals().items())
