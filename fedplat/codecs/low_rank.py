@@ -94,6 +94,7 @@ class LowRank:
         values, start = replace(packet, layout=self.reshaped(layout)).dense(), 0
         if not np.isfinite(values).all():
             raise CorruptPayloadError(reason="a value of a factor is not finite")
+        packet = Packet(layout, side=packet.side)  # what was read, perhaps sparse, is let go
         vector = np.empty(layout.dim, dtype=np.float32)
         for spec, out in self._cut(vector, layout):
             m, n = _shape(spec) if self._pays(spec) else (0, 0)
@@ -103,7 +104,7 @@ class LowRank:
             left = values[start : (start := start + self.rank * m)].reshape(self.rank, m)
             right = values[start : (start := start + self.rank * n)].reshape(self.rank, n)
             factors.product(left, right, out.reshape(m, n))
-        return replace(packet, layout=layout, values=vector, positions=None)
+        return replace(packet, values=vector)
 
     def _pays(self, spec: TensorSpec) -> bool:
         return len(spec.shape) >= 2 and self.rank * sum(_shape(spec)) < spec.numel

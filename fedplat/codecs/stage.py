@@ -218,12 +218,15 @@ def backward(stages: Sequence[Stage], packet: Packet, layout: Layout) -> Packet:
     """Undoes all stages, the last one first.  Raises: CorruptPayloadError.
 
     Those inside of others too, one by one: who is around them would hold what they are done with.
+    Each packet is handed over to the stage, so that it is gone once the stage has let go of it.
     """
     stages = list(unrolled(stages))
     before = layouts(stages, layout)
+    held = [packet]
+    del packet
     for stage, its_layout in zip(reversed(stages), reversed(before[:-1]), strict=True):
-        packet = stage.backward(packet, its_layout)
-    return packet
+        held.append(stage.backward(held.pop(), its_layout))
+    return held.pop()
 
 
 def unrolled(stages: Sequence[Stage]) -> Iterator[Stage]:

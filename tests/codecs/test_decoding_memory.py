@@ -78,7 +78,7 @@ DENSE = {
     "fp16": lambda coder: chain("fp16", coder),
     "grid": lambda coder: chain({"name": "grid", "levels": 300}, coder),
     "factors": lambda coder: chain({"name": "low_rank", "rank": 1}, "int", coder),
-    "high rank": lambda coder: chain({"name": "low_rank", "rank": 200}, "fp16", coder),
+    "low rank": lambda coder: chain({"name": "low_rank", "rank": 90}, "fp16", coder),
 }
 
 
