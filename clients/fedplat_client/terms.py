@@ -14,10 +14,16 @@ from fedplat_client.moving import Mover
 def accepted(scenario: Scenario, deployment: ClientDeployment, name: ClientId) -> Own | None:
     """The client's own data, if the scenario wants such.
 
-    Raises: ConfigError, if the scenario names files or code that the owner has not allowed, wants
-    data that the file does not name, or does not want those that it names; with what to write.
+    Raises: ConfigError, if the scenario names files or code that the owner has not allowed, has
+    clients lie, wants data that the file does not name, or does not want those that it names; with
+    what to write.
     """
     _check_files(scenario, deployment)
+    if scenario.attack is not None and not deployment.lab:
+        reason = "the coordinator's scenario has clients attack the others "
+        reason += f"({scenario.attack['name']}); no client takes part in that unless its file "
+        reason += "says `lab = true`"
+        raise ConfigError(where=str(deployment.folder), reason=reason)
     mine = deployment.data
     if scenario.brings_own_data and mine is None:
         reason = 'the scenario leaves the data to the clients (data.name = "site"), and this '

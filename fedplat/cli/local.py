@@ -194,6 +194,7 @@ def start(local: Local, sandbox: str = "available", *, keep_updates: bool = Fals
                 "folder": f"clients/{name}",
                 "sandbox": sandbox,
                 "local_files": True,  # they are the files of who typed this
+                "lab": True,  # and so are the attacks
                 "disclose": {"metrics": ["*"], "min_count": 0, "errors": True},  # to themselves
             }
             _write(local.file(name), {**settings, "tls": _keys(authority, name)})

@@ -56,6 +56,18 @@ def lies(scenario: Scenario, train: Dataset) -> Lies | None:
     return Lies(attack, lying, asked, among, scenario.seed)
 
 
+def refuse_collusion(lies: Lies | None) -> None:
+    """Raises: CompositionError, if liars would have to see what no daemon shows them."""
+    if lies is not None and lies.are_told_together:
+        name = getattr(lies.attack, "name", "attack")
+        raise CompositionError(
+            where=f"attack {name}",
+            reason="its liars see what the other clients send, and no daemon is shown that",
+            instead="fedplat sim run, or an attack that needs nobody else (sign_flip, gaussian, "
+            "scaling, free_rider, label_flip, backdoor)",
+        )
+
+
 def _refuse_data(name: str, attack: object, train: Dataset) -> None:
     """Raises: ConfigError, if the attack can do nothing with such samples."""
     if not isinstance(attack, DataAttack) or not len(train):

@@ -112,6 +112,8 @@ class ClientDeployment(_Frozen):
     """The client's name where there is no certificate to name it."""
     local_files: bool = False
     """Whether a scenario may name files of this machine: data, and code that is run."""
+    lab: bool = False
+    """Whether a scenario may have this client lie (`attack`): for tests of robustness only."""
     data: SourceConfig | None = None
     """The client's own data, where the scenario's are of `name = "site"`: its shard, whole."""
     disclose: DiscloseConfig = DiscloseConfig()

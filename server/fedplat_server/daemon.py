@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from fedplat.config import dealt
+from fedplat.config import attacking, dealt
 from fedplat.config import run_folder as folders
 from fedplat.config import scenario as scenarios
 from fedplat.config.build import Parts, build
@@ -100,6 +100,7 @@ def serve(
     allow_open_files()
     overrides = {} if deployment.clients is None else {"clients.count": deployment.clients}
     parts = build(scenarios.load(deployment.scenario, overrides))
+    attacking.refuse_collusion(parts.work.lies)
     gc.freeze()  # what has been imported stays: no later collection looks at it
     with ExitStack() as stack:
         return asyncio.run(_Daemon(deployment, parts, subscribers, stack).run(ready))
