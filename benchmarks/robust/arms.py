@@ -8,18 +8,32 @@ from benchmarks.robust.setting import Part
 Chain = Sequence[Part]
 Attack = Mapping[str, Any]
 
-DEFAULT = "arc+nnm+trimmed_mean"
+DEFAULT = "arc+caf"
 MEAN = "mean"
 CHAINS: Mapping[str, Chain] = {
-    "arc+nnm+trimmed_mean": ["arc", "nnm", "trimmed_mean"],
     "arc+caf": ["arc", "caf"],
+    "arc+nnm+trimmed_mean": ["arc", "nnm", "trimmed_mean"],
     "nnm+trimmed_mean": ["nnm", "trimmed_mean"],
     "nnm+geometric_median": ["nnm", "geometric_median"],
     "nnm+krum": ["nnm", "krum"],
     "bucketing+centered_clipping": ["bucketing", "centered_clipping"],
     "mean": ["mean"],
 }
-"""The grid's: the platform's default, five others, and the plain mean as the control."""
+"""The grid's: what we advise, five others, and the plain mean as the control."""
+
+CANDIDATES = (
+    "arc+nnm+trimmed_mean",
+    "nnm+geometric_median",
+    "arc+geometric_median",
+    "arc+mean",
+    "arc+trimmed_mean",
+    "centered_clipping",
+    "bucketing+centered_clipping",
+    "caf",
+    "arc+caf",
+)
+"""Of these the last was chosen, on validation images of seed 1 with the perceptron: by the worst
+of sign flip, the optimised attacks and mimic at γ = 0, f = 3; the two best again at f = 4."""
 
 OTHERS: Mapping[str, Chain] = {
     name: [name]

@@ -60,6 +60,29 @@ class Plain:
         return right / len(targets)
 
 
+class Convolutional(Plain):
+    """A convolutional model: one client after another, its weights laid out channels last."""
+
+    def __init__(self, bound: BoundModule) -> None:
+        super().__init__(bound)
+        self._spans = list(bound.layout.spans().values())
+        self._views = bound.layout.views(bound.weights)
+
+    def of(self, inputs: Tensor, targets: Tensor, out: Tensor) -> None:
+        weights = {name: _laid_out(view).requires_grad_() for name, view in self._views.items()}
+        for mine, wanted, row in zip(inputs, targets, out, strict=True):
+            made = functional_call(self._bound.module, weights, (_laid_out(mine),))
+            found = torch.autograd.grad(cross_entropy(made, wanted), list(weights.values()))
+            for span, gradient in zip(self._spans, found, strict=True):
+                row[span] = gradient.reshape(-1)
+
+
+def _laid_out(tensor: Tensor) -> Tensor:
+    if tensor.dim() != 4:
+        return tensor.detach()
+    return tensor.detach().contiguous(memory_format=torch.channels_last)
+
+
 class TwoLayers(Plain):
     """A perceptron with one hidden layer: all clients' batches as one."""
 
@@ -119,7 +142,7 @@ class Placed(Plain):
         return cross_entropy(functional_call(self._there, weights, (inputs,)), targets)
 
 
-KINDS: Mapping[str, Callable[[BoundModule], Gradients]] = {"mlp": TwoLayers, "cnn": Plain}
+KINDS: Mapping[str, Callable[[BoundModule], Gradients]] = {"mlp": TwoLayers, "cnn": Convolutional}
 
 
 def gradients(model: str, seed: int, device: str = "cpu") -> Gradients:

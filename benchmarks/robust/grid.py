@@ -23,6 +23,7 @@ from benchmarks.robust.setting import Setting
 GAMMAS = (0.33, 0.0, 1.0, 0.66)
 LIARS = (1, 2, 3, 4)
 NOBODY = "none"
+CNN = {"model": "cnn", "every": 100}  # a look at all validation images is dear
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,10 +84,10 @@ def calm(chain: str, gamma: float, **changes: Any) -> Arm:
     return Arm.of(chain, NOBODY, honest=12, liars=0, declared=2, gamma=gamma, **changes)
 
 
-def momentum(attack: str, model: str) -> Arm:
+def momentum(attack: str, **changes: Any) -> Arm:
     """25 clients, 5 of them liars, data sorted by label, centered clipping with τ given."""
-    federation = {"honest": 20, "liars": 5, "gamma": 0.0, "batch_size": 32, "model": model}
-    return Arm.of(SCALED, attack, **federation)
+    federation = {"honest": 20, "liars": 5, "gamma": 0.0, "batch_size": 32}
+    return Arm.of(SCALED, attack, **federation, **changes)
 
 
 def partial(chain: str, attack: str) -> Arm:
@@ -101,9 +102,10 @@ def full() -> list[Part]:
         Part("heat", tuple(everywhere(DEFAULT, list(ATTACKS))), 3),
         Part("mean", tuple(everywhere(MEAN, list(ATTACKS))), 3),
         Part("calm", tuple(calm(name, 0.33) for name in (DEFAULT, MEAN)), 10),
-        Part("adaptive", tuple(Arm.of(DEFAULT, name) for name in KNOWING), 3),
-        Part("cnn", tuple(everywhere(DEFAULT, PUBLISHED, model="cnn")), 3),
-        Part("momentum", tuple(momentum(name, "cnn") for name in ATTACKS), 3),
+        Part("adaptive", tuple(Arm.of(DEFAULT, name, **CNN) for name in KNOWING), 3),
+        Part("adaptive_mlp", tuple(Arm.of(DEFAULT, name) for name in KNOWING), 3),
+        Part("cnn", tuple(everywhere(DEFAULT, PUBLISHED, **CNN)), 3),
+        Part("momentum", tuple(momentum(name, **CNN) for name in ATTACKS), 3),
         Part("calm_rules", tuple(calm(c, g) for c in (*CHAINS, *OTHERS) for g in GAMMAS), 3),
         Part("adaptive_rules", tuple(Arm.of(c, a) for c in others for a in KNOWING), 3),
         Part("declared", tuple(_misdeclared(list(ATTACKS))), 3),

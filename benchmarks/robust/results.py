@@ -49,14 +49,15 @@ def add_figures(report: Report, found: Found) -> None:
     """Figures that could not be measured have no value."""
     for gamma, liars in [*((0.33, f) for f in LIARS), *((0.0, f) for f in LIARS[1:])]:
         _heat(report, found, gamma, liars)
-    adaptive = found.worst(found.arms("adaptive"))
-    report.figure(
-        "robust.worst_adaptive",
-        value(adaptive),
-        "accuracy",
-        at_least=0.94,
-        how=f"{DEFAULT}, γ = 0.33, f = 2 of 12, last iterate; worst: {name(adaptive)}",
-    )
+    for part, model in (("adaptive", "CNN"), ("adaptive_mlp", "MLP 784-64-10")):
+        adaptive = found.worst(found.arms(part))
+        report.figure(
+            f"robust.worst_{part}",
+            value(adaptive),
+            "accuracy",
+            at_least=0.94 if part == "adaptive" else None,
+            how=f"{DEFAULT}, {model}, γ = 0.33, f = 2 of 12, last iterate; worst: {name(adaptive)}",
+        )
     _calm(report, found)
     for id, attacks in (("", BUCKETING_PAPER), ("_all_attacks", tuple(ATTACKS))):
         clipped = found.worst(one for one in found.arms("momentum") if one[0].attack in attacks)
@@ -123,7 +124,7 @@ def add_rows(report: Report, found: Found) -> None:
             for gamma in GAMMAS:
                 rows = [one for one in found.arms(part) if one[0].chain == chain]
                 _add_heat(report, found, rows, f"{model}, {chain}", gamma)
-    for part in ("adaptive", "adaptive_rules", "momentum", "partial", "calm_rules"):
+    for part in ("adaptive", "adaptive_mlp", "adaptive_rules", "momentum", "partial", "calm_rules"):
         for row in _by_chain(found, part):
             report.row(**row)
     for row in _by_chain(found, "declared", lambda arm: f"declared {arm.get('declared')}"):

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from benchmarks.robust.course import Course
-from benchmarks.robust.gradients import Placed, Plain, TwoLayers, gradients
+from benchmarks.robust.gradients import Convolutional, Placed, Plain, TwoLayers, gradients
 from benchmarks.robust.setting import Setting
+from fedplat.config import attacking
 from fedplat.config import scenario as scenarios
 from fedplat.config.build import build
 from fedplat.types import client_id
@@ -38,6 +40,10 @@ def scenario(**keys):
     return scenarios.parse({**table, **keys})
 
 
+def simulated(parts):
+    return run(parts.scenario, Options(executor="sequential"), parts=parts).params.vector
+
+
 def ended(parts, **options):
     """The loop's weights after as many rounds."""
     setting = Setting(
@@ -51,7 +57,8 @@ def ended(parts, **options):
         }
     )
     mine = [parts.shards.client(client_id(i)).train for i in range(CLIENTS)]
-    lying = np.arange(CLIENTS) >= setting.honest
+    liars = attacking.liars(parts.scenario)
+    lying = np.array([client_id(i) in liars for i in range(CLIENTS)])
     names = [client_id(i) for i in range(CLIENTS)]
     course = Course(setting, gradients("mlp", SEED), mine, names, lying)
     for _ in range(ROUNDS):
@@ -61,21 +68,42 @@ def ended(parts, **options):
 
 def test_the_loop_and_the_simulation_follow_the_same_course():
     parts = build(scenario())
-    simulated = run(parts.scenario, Options(executor="sequential"), parts=parts).params.vector
-    assert (ended(parts) - simulated).abs().max() < 1e-5
-    moved = (simulated - parts.work.learner.initial().vector).abs().max()
+    vector = simulated(parts)
+    assert (ended(parts) - vector).abs().max() < 1e-5
+    moved = (vector - parts.work.learner.initial().vector).abs().max()
     assert moved > 0.01  # the negative control: it went somewhere
 
 
 def test_other_batches_lead_elsewhere():
     parts = build(scenario())
-    simulated = run(parts.scenario, Options(executor="sequential"), parts=parts).params.vector
-    assert (ended(parts, batch_size=24) - simulated).abs().max() > 1e-3
+    assert (ended(parts, batch_size=24) - simulated(parts)).abs().max() > 1e-3
 
 
-def test_gradients_of_all_clients_at_once_are_those_of_one_after_another():
-    fast, plain = gradients("mlp", 1), gradients("mlp", 1)
-    assert isinstance(fast, TwoLayers)
+LIE = {"attack": {"name": "sign_flip"}, "honest": 4, "liars": 1, "momentum": 0.9}
+
+
+@pytest.mark.parametrize(
+    "attack", [{"name": "sign_flip"}, {"name": "label_flip"}, {"name": "optimised", "base": "ipm"}]
+)
+def test_under_attack_too_with_a_robust_rule_and_momentum(attack):
+    parts = build(
+        scenario(
+            aggregator="arc | caf",
+            num_byzantine=1,
+            attack={**attack, "fraction": 0.2},
+            clients={"count": CLIENTS, "momentum": 0.9},
+        )
+    )
+    vector = simulated(parts)
+    told = {**LIE, "attack": attack, "chain": ["arc", "caf"]}
+    assert (ended(parts, **told) - vector).abs().max() < 1e-5
+    assert (ended(parts, **told, lr=0.11) - vector).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize(("model", "kind"), [("mlp", TwoLayers), ("cnn", Convolutional)])
+def test_fast_gradients_are_those_of_one_client_after_another(model, kind):
+    fast, plain = gradients(model, 1), gradients(model, 1)
+    assert isinstance(fast, kind)
     drawn = torch.Generator().manual_seed(1)
     inputs = torch.randn(3, 7, 1, 28, 28, generator=drawn)
     targets = torch.randint(10, (3, 7), generator=drawn)
