@@ -4,7 +4,7 @@ A client with unusual data is as suspect as a liar, and a liar that keeps close 
 not.  A rule that chooses one update of many (Krum) makes a suspect of everybody else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fedplat import check
@@ -63,5 +63,12 @@ def shares(record: RoundCommitted) -> dict[ClientId, float]:
 
 def scores(record: RoundCommitted) -> Mapping[ClientId, float]:
     """What a round says of its clients: 1 − influence × cohort size, at least 0; refused, 1."""
-    found = {client: 1.0 - min(1.0, share) for client, share in shares(record).items()}
-    return {**found, **dict.fromkeys(record.refused, 1.0)}
+    return scores_of(shares(record), record.refused)
+
+
+def scores_of(
+    shares: Mapping[ClientId, float], refused: Iterable[ClientId]
+) -> dict[ClientId, float]:
+    """The scores of a round's clients, from what they counted (1: an equal share)."""
+    found = {client: 1.0 - min(1.0, share) for client, share in shares.items()}
+    return {**found, **dict.fromkeys(refused, 1.0)}

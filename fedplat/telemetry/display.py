@@ -152,8 +152,11 @@ def round_line(record: Round, num_rounds: int) -> str:
                 "late": record.late,
                 "from earlier rounds": record.stale,
                 "refused": record.refused,
+                "left out": len(record.left_out),
                 "from unlike environments": record.unlike,
             }
         ),
     ]
+    if record.abandoned:
+        columns.append(f"abandoned: {record.abandoned}")
     return "  ".join(columns).rstrip()

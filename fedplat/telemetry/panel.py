@@ -85,6 +85,8 @@ def _facts(progress: Progress) -> Table:
             "from earlier rounds": progress.stale,
             "refused": progress.refused,
             "from unlike environments": progress.unlike,
+            "left out": progress.left_out,
+            "abandoned": progress.abandoned,
         }
     )
     table.add_row(

@@ -1,9 +1,11 @@
 """How far a run is: the fold of its records that every display shows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from fedplat.telemetry.conduct import Conducts
 from fedplat.telemetry.records import (
+    AttackSuccess,
     Baseline,
     ClientEnvironment,
     Finished,
@@ -35,6 +37,8 @@ class Progress:
     unlike: int = 0
     joined: frozenset[str] = frozenset()
     baselines: tuple[Baseline, ...] = ()
+    conducts: Conducts = field(default_factory=Conducts)
+    attack: AttackSuccess | None = None
     finished: Finished | None = None
 
     def after(self, record: Record) -> "Progress":
@@ -48,6 +52,8 @@ class Progress:
                 return replace(self, joined=self.joined | {record.client})
             case Baseline():
                 return replace(self, baselines=(*self.baselines, record))
+            case AttackSuccess():
+                return replace(self, attack=record)
             case Finished():
                 return replace(self, finished=record)
             case _:
@@ -69,6 +75,7 @@ class Progress:
             stale=self.stale + record.stale,
             refused=self.refused + record.refused,
             unlike=self.unlike + record.unlike,
+            conducts=self.conducts.after(record),
         )
 
     @property
@@ -85,6 +92,16 @@ class Progress:
         if self.is_regression:
             return min(self.scores, key=lambda entry: entry[1])
         return max(self.scores, key=lambda entry: entry[1])
+
+    @property
+    def abandoned(self) -> int:
+        """The rounds that changed nothing, because the rule could not answer for them."""
+        return len(self.conducts.abandoned)
+
+    @property
+    def left_out(self) -> int:
+        """The accepted updates that the rule did not use."""
+        return sum(conduct.left_out for conduct in self.conducts.of.values())
 
     @property
     def is_regression(self) -> bool:

@@ -190,7 +190,27 @@ def round_record(
         "accepted": len(committed.accepted),
         "unlike": sum(client in unlike for client, *_ in committed.accepted),
         "digest": committed.model,
+        **_judged(committed),
     }
+
+
+def _judged(committed: RoundCommitted) -> dict[str, Any]:
+    """What the rule told of the round's updates; nothing where it is mute."""
+    told: dict[str, Any] = {}
+    if committed.influence:
+        rows = zip(committed.accepted, committed.influence, strict=True)
+        told["influence"] = {client: _short(share) for (client, _, _), share in rows}
+        told["claimed"] = {client: _short(weight) for client, _, weight in committed.accepted}
+    if committed.refused:
+        told["left_out"] = dict(committed.refused)
+    if committed.abandoned:
+        told["abandoned"] = committed.abandoned
+    return told
+
+
+def _short(value: float) -> float:
+    """Six digits: a thousand clients' shares are a line of a file each round."""
+    return float(f"{value:.6g}")
 
 
 def readable(metrics: Metrics) -> dict[str, float | None]:

@@ -7,6 +7,7 @@ not counted is None, never NaN.  Bytes are those of one round in `Round`, of the
 
 import json
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Any, Literal, NoReturn
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -51,6 +52,9 @@ class Round:
     """A round was committed.  `seconds` are by phase, with their `total`.
 
     `unlike` of the `accepted` updates were computed in another environment than the coordinator's.
+    Where the rule tells: `influence` is each client's share of the aggregate, `claimed` the weight
+    that it asked for, and `left_out` says why the rule did not use an accepted update.  `abandoned`
+    says why the rule could not answer; the model is then the one before.
     """
 
     round: int
@@ -73,6 +77,10 @@ class Round:
     virtual_s: float | None = None
     digest: str | None = None
     seconds: Mapping[str, float | None] | None = None
+    influence: Mapping[str, float] = field(default_factory=dict)
+    claimed: Mapping[str, float] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    abandoned: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -118,6 +126,20 @@ class Baseline:
     accuracy: float | None = None
     rmse: float | None = None
     loss: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class AttackSuccess:
+    """How often the final model does what the scenario's targeted attack wants.
+
+    `rate` is its share of `samples` inputs that bear the trigger (or are the attack's edge cases),
+    made of the held-out test set; None, if there are none.
+    """
+
+    attack: str
+    event: Literal["attack_success"] = "attack_success"
+    rate: float | None = None
+    samples: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -171,6 +193,7 @@ Record = (
     | Evaluation
     | CrossEvaluation
     | Baseline
+    | AttackSuccess
     | ClientEnvironment
     | Warned
     | Finished
@@ -184,6 +207,7 @@ _BY_EVENT: Mapping[str, TypeAdapter[Any]] = {
     "evaluation": TypeAdapter(Evaluation),
     "cross_evaluation": TypeAdapter(CrossEvaluation),
     "baseline": TypeAdapter(Baseline),
+    "attack_success": TypeAdapter(AttackSuccess),
     "client_environment": TypeAdapter(ClientEnvironment),
     "warning": TypeAdapter(Warned),
     "finished": TypeAdapter(Finished),

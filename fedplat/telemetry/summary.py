@@ -3,8 +3,9 @@
 from rich.text import Text
 
 from fedplat.telemetry import readable
+from fedplat.telemetry.conduct import named
 from fedplat.telemetry.progress import Progress, is_regression, score_of
-from fedplat.telemetry.records import Baseline, Finished
+from fedplat.telemetry.records import AttackSuccess, Baseline, Finished
 
 
 def summary(progress: Progress) -> Text:
@@ -27,6 +28,7 @@ def summary(progress: Progress) -> Text:
     ]
     if finished.unlike_clients:
         lines.append(_line("unlike", _unlike(finished.unlike_clients), "yellow"))
+    lines += _judged(progress)
     if finished.run:
         lines.append(_line("run", finished.run))
     return Text("\n").join(lines)
@@ -42,6 +44,33 @@ def against(baseline: Baseline, finished: Finished) -> str:
     difference = ours - theirs
     gain = readable.signed_number(difference) if is_error else readable.points(difference)
     return f"{shown}  (the federation: {gain})"
+
+
+def _judged(progress: Progress) -> list[Text]:
+    """What became of an attack: its success, the rounds it cost, and who is suspect of it."""
+    lines = []
+    if progress.attack is not None:
+        lines.append(_line("attack", success(progress.attack), "yellow"))
+    abandoned, suspects = progress.conducts.abandoned, progress.conducts.suspects()
+    if abandoned:
+        count, (last, reason) = readable.count(len(abandoned)), abandoned[-1]
+        said = f"{count} of {readable.count(progress.num_rounds)} rounds, the model unchanged; "
+        lines.append(_line("abandoned", f"{said}round {last}: {reason}", "yellow"))
+    if suspects:
+        lines.append(_line("suspected", named(suspects), "yellow"))
+    return lines
+
+
+def success(attack: AttackSuccess) -> str:
+    """How often the model does what the attack wants, in words.
+
+    >>> success(AttackSuccess(attack="backdoor", rate=0.25, samples=8))
+    'backdoor succeeds on 25.00 % of 8 inputs that it is meant for'
+    """
+    if attack.rate is None:
+        return f"{attack.attack}: the test set has no input that it is meant for"
+    inputs = f"{readable.count(attack.samples)} inputs that it is meant for"
+    return f"{attack.attack} succeeds on {readable.percent(attack.rate)} of {inputs}"
 
 
 def _rounds(finished: Finished) -> str:

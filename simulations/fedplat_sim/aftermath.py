@@ -7,8 +7,9 @@ from typing import Any
 import torch
 
 from fedplat.algorithms.baselines import central, local_only, mean_metrics
+from fedplat.attacks.lies import Targeted
 from fedplat.config.build import Parts
-from fedplat.params import decode_state
+from fedplat.params import Params, decode_state
 from fedplat.runtime.client_states import ClientStates
 from fedplat.runtime.client_work import ClientTask
 from fedplat.runtime.ports import StateStore
@@ -50,6 +51,26 @@ def cross_evaluation(
         tests = [parts.shards.client(other).test for other in clients]
         rows.append([readable(work.learner.evaluate(model, t)).get("accuracy") for t in tests])
     yield {"event": "cross_evaluation", "round": round_id, "clients": clients, "accuracy": rows}
+
+
+def attack_success(parts: Parts, params: Params) -> Iterator[Record]:
+    """How often the final model does what the scenario's attack wants, if it is a targeted one.
+
+    It is measured on the held-out test set; a closed one is not read.
+    """
+    lies, attack = parts.work.lies, parts.scenario.attack
+    if lies is None or attack is None or not parts.scenario.evaluation.test:
+        return
+    if not isinstance(lies.attack, Targeted):
+        return
+    meant = lies.attack.triggered(parts.loaded.test)
+    found = readable(parts.work.learner.evaluate(params, meant)) if len(meant) else {}
+    yield {
+        "event": "attack_success",
+        "attack": attack["name"],
+        "rate": found.get("accuracy"),
+        "samples": len(meant),
+    }
 
 
 def baselines(parts: Parts) -> Iterator[Record]:

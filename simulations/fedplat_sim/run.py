@@ -34,7 +34,7 @@ from fedplat.telemetry.metrics_file import MetricsFile
 from fedplat.telemetry.recorder import Recorder, readable
 from fedplat.types import Digest, merge
 from fedplat_sim import report
-from fedplat_sim.aftermath import baselines, cross_evaluation, shards_record
+from fedplat_sim.aftermath import attack_success, baselines, cross_evaluation, shards_record
 from fedplat_sim.collusion import colluding
 from fedplat_sim.federation import Federation, Stores
 from fedplat_sim.interrupt import Interrupt, Waiting
@@ -180,7 +180,7 @@ class _Run:
         params = server.cargo.decode_broadcast(self.stores.blobs.get(finished.broadcast))[0]
         self.records.choose(finished)
         try:
-            self._tell_aftermath(finished.broadcast)
+            self._tell_aftermath(finished.broadcast, params)
             return self._finish(params, finished)
         except KeyboardInterrupt:
             raise self._interrupted() from None
@@ -235,10 +235,10 @@ class _Run:
         if not begun:
             self.records.tell(shards_record(self.parts))
 
-    def _tell_aftermath(self, broadcast: Digest) -> None:
+    def _tell_aftermath(self, broadcast: Digest, params: Params) -> None:
         payload = self.stores.blobs.get(broadcast)
         crossed = cross_evaluation(self.parts, self.stores.states, broadcast, payload)
-        for record in (*crossed, *baselines(self.parts)):
+        for record in (*crossed, *attack_success(self.parts, params), *baselines(self.parts)):
             self.records.tell(record)
 
     def _metrics_file(self) -> list[Subscriber]:

@@ -8,7 +8,13 @@ from fedplat import rng
 from fedplat.config.build import build
 from fedplat.storage.memory import MemoryBlobs, MemoryEvents, MemoryStates
 from fedplat.types import Dataset, client_id
-from fedplat_sim.aftermath import MOST_CROSSED, baselines, cross_evaluation, shards_record
+from fedplat_sim.aftermath import (
+    MOST_CROSSED,
+    attack_success,
+    baselines,
+    cross_evaluation,
+    shards_record,
+)
 from fedplat_sim.federation import Stores
 from fedplat_sim.run import Options, run_on
 
@@ -109,3 +115,41 @@ def test_a_test_set_of_nothing_gives_a_baseline_without_a_score():
     nothing = Dataset(test.inputs[:0], test.targets[:0], test.task, test.classes)
     [record] = baselines(replace(parts, loaded=replace(parts.loaded, test=nothing)))
     assert record["accuracy"] is None
+
+
+# ── targeted attacks ─────────────────────────────────────────────────────────────────────────────
+
+
+def poisoned(attack, **overrides):
+    told = Told()
+    keys = {"partition": "iid", "model": "mlp", "rounds": 4, "clients.per_round": 6}
+    keys |= {"training.epochs": 4, "attack": attack, **overrides}
+    stores = Stores(MemoryEvents(), MemoryBlobs(), MemoryStates())
+    run_on(stores, small(**keys), Options(executor="sequential"), [told])
+    return told.events("attack_success")
+
+
+def test_a_backdoor_succeeds_more_often_with_liars_than_without():
+    backdoor = {"name": "backdoor", "target": 3, "size": 2}
+    [lied_to] = poisoned({**backdoor, "fraction": 0.5})
+    [honest] = poisoned({**backdoor, "fraction": 0})
+    assert lied_to["samples"] == honest["samples"] > 300
+    assert lied_to["rate"] > 0.8 > honest["rate"]
+
+
+def test_only_targeted_attacks_have_a_success_and_only_on_an_open_test_set():
+    [edge] = poisoned({"name": "edge_case", "fraction": 0.5}, rounds=1)
+    assert edge["attack"] == "edge_case" and 0 <= edge["rate"] <= 1
+    assert poisoned({"name": "sign_flip", "fraction": 0.5}, rounds=1) == []
+    backdoor = {"name": "backdoor", "fraction": 0.5}
+    assert poisoned(backdoor, rounds=1, **{"evaluation.test": False}) == []
+    assert crossed(small(rounds=1))[2].events("attack_success") == []
+
+
+def test_a_test_set_without_anything_to_trigger_has_no_rate():
+    parts = build(small(rounds=1, attack={"name": "backdoor", "fraction": 0.5}))
+    test = parts.loaded.test
+    nothing = Dataset(test.inputs[:0], test.targets[:0], test.task, test.classes)
+    without = replace(parts, loaded=replace(parts.loaded, test=nothing))
+    [record] = attack_success(without, parts.work.cargo.first.params)
+    assert (record["rate"], record["samples"]) == (None, 0)
