@@ -42,7 +42,7 @@ class CenteredClipping:
         for _ in range(self.iterations):
             distances = np.sqrt(bordered.squared_distances_to(centre)[:n])
             tau = self.tau or float(np.median(distances))
-            steps = np.minimum(1, tau / np.maximum(distances, np.finfo(np.float64).tiny)) / n
+            steps = tau / np.maximum(distances, max(tau, np.finfo(np.float64).tiny)) / n
             centre *= 1 - steps.sum()
             centre[:n] += steps
         return centre if geometry.reference is not None else centre[:n]

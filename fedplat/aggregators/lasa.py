@@ -48,8 +48,9 @@ class LASA:
         dropped = int(self.sparsity * sample.shape[1])
         if not dropped:
             return np.zeros(len(sample))
-        sizes: Matrix = np.partition(np.abs(sample), dropped, axis=1)[:, dropped]
-        return sizes
+        # row by row, for rows may be many
+        sizes = [np.partition(np.abs(values), dropped)[dropped] for values in sample]
+        return np.array(sizes)
 
     def weights(self, geometry: Geometry, seed: int) -> Matrix:
         """Shapes: (layers, n)."""

@@ -112,6 +112,14 @@ def test_centered_clipping_without_a_centre_begins_at_zero():
     np.testing.assert_allclose(run(CenteredClipping(2.0), rows=rows), expected, atol=1e-6)
 
 
+def test_centered_clipping_takes_updates_that_are_the_centre_itself():
+    rows = updates()
+    got = run(CenteredClipping(1e9, 1), rows=rows, reference=rows[0])
+    np.testing.assert_allclose(got, rows.mean(axis=0), rtol=1e-4, atol=1e-5)
+    same = np.repeat(rows[:1], 5, axis=0)
+    assert np.array_equal(run(CenteredClipping(), rows=same, reference=rows[0]), rows[0])
+
+
 def test_buckets_are_means_of_all_rows_dealt_out_by_the_seed():
     rows = updates(11)
     shares = [Bucketing(2).mixing(np.zeros((11, 11)), seed) for seed in (1, 1, 2)]
