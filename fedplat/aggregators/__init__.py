@@ -7,7 +7,7 @@ rule at its end.
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fedplat import parts
 from fedplat.aggregators.arc import ARC
@@ -32,15 +32,13 @@ from fedplat.aggregators.monna import MoNNA
 from fedplat.aggregators.nnm import NNM
 from fedplat.aggregators.norm_bound import NormBound
 from fedplat.aggregators.phocas import Phocas
+from fedplat.aggregators.robust import Robust
 from fedplat.aggregators.sign_guard import SignGuard
 from fedplat.aggregators.sign_majority import SignMajority
 from fedplat.aggregators.smea import SMEA
 from fedplat.aggregators.trimmed_mean import TrimmedMean
 from fedplat.errors import ConfigError
 from fedplat.protocols import FoldRule
-
-if TYPE_CHECKING:
-    from fedplat.aggregators.robust import Robust
 
 BY_NAME: Mapping[str, Callable[..., Any]] = {
     "mean": Mean,
@@ -80,7 +78,7 @@ def is_robust(part: Mapping[str, Any]) -> bool:
     return part["name"] == "chain" or not (isinstance(make, type) and issubclass(make, FoldRule))
 
 
-def build(part: Mapping[str, Any], num_byzantine: int | None = None) -> "FoldRule[Any] | Robust":
+def build(part: Mapping[str, Any], num_byzantine: int | None = None) -> FoldRule[Any] | Robust:
     """Makes a rule of a scenario's part: `{"name": "mean"}`, or a chain, `{"name": "chain",
     "stages": ["nnm", "trimmed_mean"]}`.
 
@@ -98,8 +96,6 @@ def build(part: Mapping[str, Any], num_byzantine: int | None = None) -> "FoldRul
         made += built if isinstance(built, tuple) else [built]
     if not is_chain and isinstance(made[0], FoldRule):
         return made[0]
-    from fedplat.aggregators.robust import Robust  # late: it starts a compiler
-
     try:
         return Robust.of(made)
     except ValueError as error:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedplat import check, rng
-from fedplat.aggregators import gram_kernel
 from fedplat.aggregators.geometry import Matrix
 from fedplat.aggregators.plan import Rows
 from fedplat.aggregators.robust import Robust, Settled, aggregate, drawn_columns, settle
@@ -181,8 +180,10 @@ def _of_mean(span: _Span, direction: int, factor: float) -> float:
 
 def _products(vectors: Rows) -> Matrix:
     """All inner products, in float64.  Shapes: (v, d) → (v, v)."""
+    from fedplat.aggregators.gram_kernel import add_products  # late: it starts a compiler
+
     v, dim = vectors.shape
     addresses = vectors.ctypes.data + 4 * dim * np.arange(v, dtype=np.int64)
     gram = np.zeros((v, v))
-    gram_kernel.add_products(addresses, dim, gram)
+    add_products(addresses, dim, gram)
     return gram + np.tril(gram, -1).T

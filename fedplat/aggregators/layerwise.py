@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedplat.aggregators.geometry import Matrix
-from fedplat.aggregators.layer_kernel import KNOWN, add_known
 
 Addresses = NDArray[np.int64]
 
@@ -59,6 +58,8 @@ class Layers:
         how many of these are positive and negative.
         Shapes: (layers, n, 4).
         """
+        from fedplat.aggregators.layer_kernel import KNOWN, add_known  # late: it starts a compiler
+
         found = np.zeros((len(self.edges) - 1, len(addresses), KNOWN))
         for layer, low, high in self.pieces(start, length):
             add_known(addresses, low, high - low, self.thresholds, found[layer])

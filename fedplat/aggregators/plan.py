@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedplat import rng
-from fedplat.aggregators import column_kernel, kinds, mean_kernel, network
+from fedplat.aggregators import kinds, network
 from fedplat.aggregators.geometry import Matrix
 from fedplat.aggregators.layerwise import Layers
 from fedplat.aggregators.rules import Window
@@ -42,6 +42,8 @@ class Plan:
         if self.weights is None:
             self._columns(addresses, out, counts)
             return
+        from fedplat.aggregators.mean_kernel import add_rows  # late: it starts a compiler
+
         total, pieces = np.zeros(len(out)), [(0, 0, len(out))]
         weights = np.atleast_2d(self.weights)
         if self.layers is not None:
@@ -49,7 +51,7 @@ class Plan:
         for layer, low, high in pieces:
             some = np.flatnonzero(weights[layer])
             part = weights[layer, some]
-            mean_kernel.add_rows(total[low:high], addresses[some] + 4 * low, part)
+            add_rows(total[low:high], addresses[some] + 4 * low, part)
         if self.noise:
             drawn = rng.numpy_generator(self.seed, "noise", start)
             total += self.noise * drawn.standard_normal(len(out))
@@ -58,12 +60,14 @@ class Plan:
     def _columns(self, addresses: Addresses, out: Rows, counts: Counts) -> None:
         if self.window is None:
             raise ValueError("a plan has weights or a window")
+        from fedplat.aggregators.column_kernel import columns  # late: it starts a compiler
+
         mixing = np.empty((0, len(addresses))) if self.mixing is None else self.mixing
         n, window = len(mixing) or len(addresses), self.window
         first, last = 0, n
         if window.kind == kinds.TRIMMED:
             first, last = window.start, window.stop
-        column_kernel.columns(
+        columns(
             addresses,
             np.ascontiguousarray(mixing),
             network.sorting(n, first, last),

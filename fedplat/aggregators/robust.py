@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedplat import rng
-from fedplat.aggregators import gram_kernel, kinds
+from fedplat.aggregators import kinds
 from fedplat.aggregators.geometry import Geometry, Matrix
 from fedplat.aggregators.layerwise import Layers
 from fedplat.aggregators.plan import Addresses, Counts, Plan, Rows
@@ -170,6 +170,8 @@ def survey(
     """
     if layers is not None:
         return layers.survey(addresses, start, length)
+    from fedplat.aggregators import gram_kernel  # late: it starts a compiler
+
     n = len(addresses)
     if not chain.needs_gram:
         squares = np.zeros(n)

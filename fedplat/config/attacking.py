@@ -1,12 +1,14 @@
 """Robust scenarios: which clients lie, and which rules can not do what is asked of them."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 from fedplat import aggregators, attacks, data, rng
+from fedplat.aggregators.admission import admit
+from fedplat.aggregators.robust import Robust
 from fedplat.algorithms.client_momentum import ClientMomentum
 from fedplat.attacks.lies import DataAttack, UpdateAttack
 from fedplat.config.scenario import Scenario
@@ -14,9 +16,6 @@ from fedplat.errors import CompositionError, ConfigError, ToleranceError
 from fedplat.protocols import Algorithm, FoldRule, Personalized
 from fedplat.runtime.lying import Lies
 from fedplat.types import ClientId, Dataset, client_id
-
-if TYPE_CHECKING:
-    from fedplat.aggregators.robust import Robust
 
 TRIED = 16  # samples that a data attack is tried on
 
@@ -94,7 +93,7 @@ def with_momentum(scenario: Scenario, algorithm: Algorithm) -> Algorithm:
     return ClientMomentum(algorithm, scenario.clients.momentum)
 
 
-def rule(scenario: Scenario, algorithm: Algorithm) -> "FoldRule[Any] | Robust":
+def rule(scenario: Scenario, algorithm: Algorithm) -> FoldRule[Any] | Robust:
     """The scenario's rule.
 
     Raises: ConfigError; CompositionError, if what the algorithm sends beside the update would pass
@@ -109,8 +108,6 @@ def rule(scenario: Scenario, algorithm: Algorithm) -> "FoldRule[Any] | Robust":
             reason="what it sends beside the update would be averaged, the liars' too",
             instead="fedavg, fedprox, fedavgm, fedadam, fedadagrad or fedyogi",
         )
-    from fedplat.aggregators.admission import admit  # late: it starts a compiler
-
     try:
         admit(made, scenario.per_round)
     except ToleranceError as error:
@@ -122,7 +119,7 @@ def rule(scenario: Scenario, algorithm: Algorithm) -> "FoldRule[Any] | Robust":
     return made
 
 
-def root(rule: "FoldRule[Any] | Robust", scenario: Scenario, loaded: data.Loaded) -> Dataset | None:
+def root(rule: FoldRule[Any] | Robust, scenario: Scenario, loaded: data.Loaded) -> Dataset | None:
     """The samples that the coordinator trains on itself, if the rule compares updates with that.
 
     They are drawn from the training set, which the coordinator has where the scenario deals it out.

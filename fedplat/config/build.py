@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from fedplat import algorithms, codecs, data
+from fedplat.aggregators.robust import Robust
 from fedplat.config import attacking, compressing, planning
 from fedplat.config.app import load_app
 from fedplat.config.dealt import Dealt
@@ -28,9 +29,6 @@ from fedplat.runtime.ports import BlobStore
 from fedplat.runtime.server_work import ServerWork
 from fedplat.types import ClientId, Dataset, Digest
 
-if TYPE_CHECKING:
-    from fedplat.aggregators.robust import Robust
-
 LOW_PARTICIPATION = 0.1
 
 
@@ -40,7 +38,7 @@ class Parts:
 
     scenario: Scenario
     plan: Plan
-    rule: "FoldRule[Any] | Robust"
+    rule: FoldRule[Any] | Robust
     work: ClientWork
     loaded: data.Loaded
     shards: data.PartitionedShards

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from torch import Tensor
 from fedplat import rng
 from fedplat.aggregators.beside import fold_beside, fold_beside_robustly
 from fedplat.aggregators.mean import Mean as MeanRule
+from fedplat.aggregators.robust import Robust
 from fedplat.engine.commands import Aggregate, FoldAhead
 from fedplat.engine.events import Aggregated, CoordinatorEvent, Initialised
 from fedplat.engine.payload import Cargo
@@ -26,12 +27,9 @@ from fedplat.runtime.folding import LARGE, Encoded, fold
 from fedplat.runtime.folding_ahead import FoldingAhead, Row, RowsAhead
 from fedplat.runtime.looked import Looked
 from fedplat.runtime.ports import BlobStore
+from fedplat.runtime.robust_round import Judged, RobustRound, Root
 from fedplat.runtime.steps import Ring, Steps
 from fedplat.types import Digest, Tensors
-
-if TYPE_CHECKING:
-    from fedplat.aggregators.robust import Robust
-    from fedplat.runtime.robust_round import Judged, RobustRound, Root
 
 OF_RULE = "rule/"  # begins the names of what a robust rule remembers, among an algorithm's tensors
 
@@ -51,13 +49,13 @@ class ServerWork:
     """
 
     cargo: Cargo
-    rule: "FoldRule[Any] | Robust"
+    rule: FoldRule[Any] | Robust
     blobs: BlobStore
     num_registered: int
     changes: Changes | None = None
     seed: int = 0
     max_weight: float = math.inf
-    root: "Root | None" = None
+    root: Root | None = None
     ring: Ring = field(default_factory=Ring)
     looked: Looked = field(init=False)
     _ahead: FoldingAhead | RowsAhead | None = None
@@ -67,11 +65,9 @@ class ServerWork:
         self.looked = Looked(self.cargo, rule_refuses=self._robust is not None)
 
     @cached_property
-    def _robust(self) -> "RobustRound | None":
+    def _robust(self) -> RobustRound | None:
         if isinstance(self.rule, FoldRule):
             return None
-        from fedplat.runtime.robust_round import RobustRound  # late: it starts a compiler
-
         return RobustRound(self.rule, self.cargo.shared, self.seed, self.root)
 
     @cached_property
@@ -125,7 +121,7 @@ class ServerWork:
         most = self.max_weight
         return tuple((client, digest, min(weight, most)) for client, digest, weight in rows)
 
-    def _following(self, command: Aggregate) -> "tuple[ServerState, Judged | None]":
+    def _following(self, command: Aggregate) -> tuple[ServerState, Judged | None]:
         """The next state; all that it was made from is let go."""
         before = self.state(command.broadcast, command.kept)
         judged, rows, remembered = None, command.updates, {}
@@ -148,7 +144,7 @@ class ServerWork:
         self._states = {}
         return following, judged
 
-    def _mean(self, rows: tuple[Row, ...], scale: float, judged: "Judged | None") -> Mean:
+    def _mean(self, rows: tuple[Row, ...], scale: float, judged: Judged | None) -> Mean:
         """What the algorithm is handed of the updates that count."""
         digests = [digest for _, digest, _ in rows]
         weights = [weight for _, _, weight in rows]

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from fedplat import rng
+from fedplat.aggregators.foreseen import Foreseen
 from fedplat.attacks.lies import KnownRule, Seen, UpdateAttack
 from fedplat.engine.coordinator import Coordinator
 from fedplat.errors import DivergenceError, TrainingError
@@ -43,8 +44,6 @@ def colluding(
         return {one.client: one.update for one in there if one.round_id == round_id}
 
     def rule(round_id: int) -> KnownRule:
-        from fedplat.aggregators.foreseen import Foreseen  # late: it starts a compiler
-
         chain = None if isinstance(server.rule, FoldRule) else server.rule
         seed = rng.derive(lies.seed, "foreseen", round_id)
         compared = server.reference(coordinator.broadcast, coordinator.kept, round_id)
