@@ -7,7 +7,7 @@ import numpy as np
 
 from fedplat import check
 from fedplat.attacks.lies import Knowledge, Rows, Seen, Wide
-from fedplat.attacks.search import most_harmful
+from fedplat.attacks.search import most_harmful_at_any_scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +16,9 @@ class Adaptive:
 
     The directions lead from the honest mean, both ways: along the standard deviation of every
     coordinate, the mean's signs, the mean itself, and to the honest update that is furthest from
-    it.  Along each the factor is searched for, by `trials`; factor 1 is the length of the standard
-    deviations.
+    it.  Along each the factor is searched for, by `trials`, at scales from an eighth of `step` on;
+    factor 1 is the length of the standard deviations.
 
-    Guarantees: does at least the harm of `optimised` along the standard deviation.
     Source: the objective of Shejwalkar and Houmansadr 2021, "Manipulating the Byzantine", §4, with
     the rule known; directions are theirs (§4.2.1) and those of `ipm` and `mimic`.
     """
@@ -36,7 +35,7 @@ class Adaptive:
     def craft(self, seen: Seen) -> Rows:
         mean, directions = seen.mean(), _directions(seen)
         harms = seen.rule().along(seen.crowd, mean, directions, seen.liars)
-        found = [most_harmful(harm, self.step, self.trials) for harm in harms]
+        found = [most_harmful_at_any_scale(harm, self.step, self.trials) for harm in harms]
         worst = max(range(len(found)), key=lambda k: (found[k][1], -k))
         return seen.all_say(mean + found[worst][0] * directions[worst])
 
