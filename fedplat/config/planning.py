@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from fedplat import data, parts, rng
 from fedplat.config import trace
-from fedplat.config.scenario import ClientsConfig, Scenario
+from fedplat.config.scenario import Scenario
 from fedplat.engine import sampling
 from fedplat.engine.plan import Plan
 from fedplat.engine.staleness import BY_NAME as STALENESS
@@ -43,15 +43,15 @@ def plan(scenario: Scenario, shards: data.PartitionedShards, lies: Lies | None =
         max_attempts=clients.max_attempts,
         registered=clients.count,
         stand_ins=selection.stand_ins,
-        quarantine_after=_quarantine_after(clients),
+        quarantine_after=_quarantine_after(scenario),
     )
 
 
-def _quarantine_after(clients: ClientsConfig) -> QuarantineAfter | None:
-    asked = clients.quarantine_after
+def _quarantine_after(scenario: Scenario) -> QuarantineAfter | None:
+    asked, most = scenario.clients.quarantine_after, scenario.num_byzantine
     if asked is None:
         return None
-    return QuarantineAfter(suspicion=asked.suspicion, rounds=asked.rounds)
+    return QuarantineAfter(suspicion=asked.suspicion, rounds=asked.rounds, most=most)
 
 
 def _selection(scenario: Scenario, shards: data.PartitionedShards) -> sampling.Selection:

@@ -102,8 +102,9 @@ class Standings:
             enough = value >= after.suspicion and now.rounds >= after.rounds
             if enough and client not in self.quarantined:
                 found.append((value, client, now.rounds))
-        if after.most is not None:
-            spare = min(spare, after.most - sum(one.alone for one in self.quarantined.values()))
+        most = (plan.registered - 1) // 2 if after.most is None else after.most
+        if sum(one.alone for one in self.quarantined.values()) + len(found) > most:
+            return {}
         found.sort(key=lambda one: (-one[0], one[1].encode()))
         return {
             client: f"suspicion {value:.2f} over {rounds} rounds"

@@ -19,7 +19,8 @@ class QuarantineAfter:
     """When the coordinator puts a client in quarantine by itself: never, unless a plan has this.
 
     From a `suspicion` on that rests on so many `rounds`; by itself it has at most `most` clients in
-    quarantine at a time (None: any number).
+    quarantine at a time (None: fewer than half of all).  Where more are as suspect as that, as all
+    others are to a rule that chooses one update, it tells nothing, and nobody is put there.
     Raises: ValueError, if a number is out of its range.
     """
 
@@ -31,7 +32,7 @@ class QuarantineAfter:
         check.in_unit_interval(suspicion=self.suspicion)
         check.whole(1, rounds=self.rounds)
         if self.most is not None:
-            check.whole(1, most=self.most)
+            check.whole(0, most=self.most)
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,9 +112,12 @@ def test_the_control_who_has_its_share_is_never_quarantined():
     assert machine.standings.quarantined == {}
 
 
+def easily(most):
+    return QuarantineAfter(suspicion=0.5, rounds=1, most=most)
+
+
 def test_the_quorum_is_spared_and_the_most_suspect_go_first():
-    after = QuarantineAfter(suspicion=0.5, rounds=1)
-    machine = wary(registered=3, quorum=2, quarantine_after=after)
+    machine = wary(registered=3, quorum=2, quarantine_after=easily(3))
     last, _ = play(machine, 1, influence=(1.0, 0.1, 0.0))
     assert list(last.quarantined) == [C]
     last, _ = play(machine, 1, influence=(1.0, 0.0))
@@ -122,17 +125,31 @@ def test_the_quorum_is_spared_and_the_most_suspect_go_first():
 
 
 def test_equally_suspect_clients_go_in_the_order_of_their_names():
-    after = QuarantineAfter(suspicion=0.5, rounds=1, most=1)
-    machine = wary(quarantine_after=after)
+    machine = wary(registered=3, quorum=2, quarantine_after=easily(3))
     last, _ = play(machine, 1, refused={C: "far", B: "far"})
     assert list(last.quarantined) == [B]
 
 
+def test_where_more_are_suspect_than_can_be_liars_the_number_says_nothing():
+    machine = wary(registered=9, quarantine_after=easily(1))
+    last, _ = play(machine, 1, influence=(1.0, 0.0, 0.0))  # as Krum has it
+    assert last.quarantined == {} and machine.standings.conduct[B].suspicion.value == 1.0
+    machine = wary(registered=9, quarantine_after=easily(2))  # the control
+    last, _ = play(machine, 1, influence=(1.0, 0.0, 0.0))
+    assert list(last.quarantined) == [B, C]
+
+
+def test_unless_it_is_said_how_many_fewer_than_half_are_quarantined():
+    for registered, expected in ((4, []), (5, [B, C])):
+        machine = wary(registered=registered, quarantine_after=easily(None))
+        last, _ = play(machine, 1, influence=(1.0, 0.0, 0.0))
+        assert list(last.quarantined) == expected
+
+
 def test_at_most_so_many_are_quarantined_by_the_coordinator_itself():
-    after = QuarantineAfter(suspicion=0.5, rounds=1, most=1)
-    machine = wary(registered=9, quarantine_after=after)
+    machine = wary(registered=9, quarantine_after=easily(1))
     machine.handle(ClientQuarantined(1.0, A, "the operator's"))  # does not count
-    last, _ = play(machine, 1, refused={C: "far", B: "far"})
+    last, _ = play(machine, 1, refused={B: "far"})
     assert list(last.quarantined) == [B]
     last, _ = play(machine, 1, refused={C: "far"})
     assert last.quarantined == {}
@@ -180,7 +197,7 @@ def test_between_aggregate_and_commit_a_restart_names_the_same_suspect():
         {"suspicion": 1.1},
         {"suspicion": float("nan")},
         {"rounds": 0},
-        {"most": 0},
+        {"most": -1},
     ],
 )
 def test_numbers_out_of_their_range_are_refused(changes):
