@@ -232,6 +232,8 @@ def _fact(value: object) -> str:
     """A field of an event, cut to what the eye needs: `--json` has all of it."""
     if isinstance(value, list):
         return str(len(value))
+    if isinstance(value, dict):
+        return _names([f"{name} ({why})" for name, why in value.items()])
     if isinstance(value, str) and len(value) == DIGEST:
         return f"{value[:12]}…"
     return str(value)

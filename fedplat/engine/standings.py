@@ -79,7 +79,8 @@ class Standings:
             mine = self._of(client)
             mine.influence, mine.told = mine.influence + share, mine.told + 1
         for client, score in scores(record).items():
-            self._of(client).suspicion = self._of(client).suspicion.after(score)
+            mine = self._of(client)
+            mine.suspicion = mine.suspicion.after(score)
         for client, reason in record.quarantined.items():
             held = Quarantined(record.time_s, record.round_id, reason, alone=True)
             self.quarantined.setdefault(client, held)
@@ -112,4 +113,7 @@ class Standings:
         }
 
     def _of(self, client: ClientId) -> Conduct:
-        return self.conduct.setdefault(client, Conduct())
+        mine = self.conduct.get(client)
+        if mine is None:
+            mine = self.conduct[client] = Conduct()
+        return mine

@@ -9,6 +9,7 @@ from fedplat.cli.admin import in_words
 from fedplat.cli.clients import in_words as table
 from fedplat.engine.events import ClientQuarantined, ClientReleased
 from fedplat.engine.journal import decode
+from fedplat.engine.suspicion import QuarantineAfter
 from fedplat.storage.memory import MemoryEvents
 from fedplat.wire.admin import Standing
 from fedplat.wire.clients import ClientStanding, Quarantine
@@ -94,6 +95,21 @@ def test_a_status_names_who_is_in_quarantine_where_somebody_is():
     assert "quarantine" not in in_words(Standing("collecting", 1, 2, 1, 3.0))
     held = Standing("collecting", 1, 2, 1, 3.0, quarantined={A: "odd"})
     assert f"quarantine 1: {A} (odd)" in in_words(held)
+
+
+def test_watching_shows_whom_the_operator_and_whom_the_coordinator_puts_there(fedplat):
+    after = QuarantineAfter(suspicion=0.9, rounds=1)
+    lying = {"influence": (0.5, 0.5, 0.0), "quarantine_after": after}
+    with in_background(registered=5, rounds=1, **lying) as one:
+        address = ("--address", f"localhost:{one.port}")
+        assert fedplat("clients", "quarantine", D, *address, "--reason", "odd").code == 0
+        for client in (A, B, C):
+            one.engine.post(update(client))
+        lines = fedplat("server", "watch", *address).out.splitlines()
+    mine = next(line for line in lines if "ClientQuarantined" in line)
+    assert mine.split()[-3:] == [D, "reason", "odd"]
+    alone = next(line for line in lines if "RoundCommitted" in line)
+    assert f"quarantined 1: {C} (suspicion 1.00 over 1 rounds)" in alone
 
 
 def test_a_standing_in_json_is_a_line_that_a_program_reads(fedplat):

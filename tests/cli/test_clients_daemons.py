@@ -1,9 +1,13 @@
 """Quarantine among real daemons: over kill -9 of the coordinator and of the client itself."""
 
+import json
+
 import pytest
 from cli.daemons import COORDINATOR, daemons, scenario
 
 from fedplat.cli.admin import operator
+from fedplat.config import attacking
+from fedplat_sim.run import Options, run
 
 pytestmark = pytest.mark.slow
 HELD = "client-000001"
@@ -60,3 +64,16 @@ def test_who_is_in_quarantine_takes_no_part_until_it_is_released(federation):
     assert took_part[1] and took_part[2]  # the control
     assert not any(took_part[one] for one in range(begun + 1, without + 1))
     assert all(took_part[one] for one in range(without + 1, max(took_part) + 1))
+
+
+def test_daemons_that_put_a_liar_in_quarantine_end_with_the_simulations_digest(federation):
+    lying = {"attack": {"name": "sign_flip", "fraction": 0.25, "scale": 10.0}}
+    robust = {"aggregator": "nnm | geometric_median", "num_byzantine": 1}
+    after = {"clients.quarantine_after": {"suspicion": 0.9, "rounds": 2}}
+    one = scenario(rounds=4, **lying, **robust, **after, **{"clients.count": 4})
+    simulated = run(one, Options(executor="sequential"))
+    answer = federation("up", federation.write(one), *RUN, "--follow", "--json")
+    assert json.loads(answer.out.splitlines()[-1])["digest"] == simulated.digest
+    commits, liars = federation.commits(), set(attacking.liars(one))
+    assert [set(each.quarantined) for each in commits] == [set(), liars, set(), set()]
+    assert [len(each.accepted) for each in commits] == [4, 4, 3, 3]
