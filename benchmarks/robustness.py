@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not any((args.data / name).is_file() for name in (IMAGES, f"{IMAGES}.gz")):
         sys.stderr.write(NO_DATA.format(folder=args.data))
         return 2
-    parts = quick() if args.quick else full()
+    parts = quick() if args.quick else full(args.seeds)
     root = environments.cache_folder()
     folder = root / "cells" / "robustness"
     if args.fresh and folder.exists():
@@ -99,6 +99,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=names, default=[], help="train these parts")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--device", default="cpu", help="where gradients are made (cuda)")
+    parser.add_argument("--seeds", type=int, default=10, help="at most so many a training")
     parser.add_argument("--minutes", type=float, help="begin nothing new after so many")
     parser.add_argument("--fresh", action="store_true", help="forget the kept trainings")
     parser.add_argument(

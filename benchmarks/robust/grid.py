@@ -1,7 +1,7 @@
 """Which trainings are made, in which order: what the figures need comes first."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from benchmarks.robust.arms import (
@@ -22,6 +22,9 @@ from benchmarks.robust.setting import Setting
 
 GAMMAS = (0.33, 0.0, 1.0, 0.66)
 LIARS = (1, 2, 3, 4)
+TARGETS = (*((0.33, f) for f in LIARS), *((0.0, f) for f in LIARS[1:]))
+"""The heat map's cells, (γ, f), that have a target."""
+
 NOBODY = "none"
 CNN = {"model": "cnn", "every": 100}  # a look at all validation images is dear
 
@@ -85,8 +88,8 @@ def calm(chain: str, gamma: float, **changes: Any) -> Arm:
 
 
 def momentum(attack: str, **changes: Any) -> Arm:
-    """25 clients, 5 of them liars, data sorted by label, centered clipping with τ given."""
-    federation = {"honest": 20, "liars": 5, "gamma": 0.0, "batch_size": 32}
+    """25 clients, 5 of them liars, data sorted by label, 600 rounds, as published."""
+    federation = {"honest": 20, "liars": 5, "gamma": 0.0, "batch_size": 32, "steps": 600}
     return Arm.of(SCALED, attack, **federation, **changes)
 
 
@@ -95,24 +98,28 @@ def partial(chain: str, attack: str) -> Arm:
     return Arm.of(chain, attack, honest=50, liars=10, per_round=12, declared=4)
 
 
-def full() -> list[Part]:
-    """≥ 3 seeds wherever a figure or a target is read."""
+def full(seeds: int = 10) -> list[Part]:
+    """At most so many seeds; three or more wherever a figure or a target is read."""
     others = [name for name in CHAINS if name != DEFAULT]
-    return [
-        Part("heat", tuple(everywhere(DEFAULT, list(ATTACKS))), 3),
-        Part("mean", tuple(everywhere(MEAN, list(ATTACKS))), 3),
+    rules = (*CHAINS, *OTHERS)
+    targets, rest = _parted(everywhere(DEFAULT, PUBLISHED, **CNN))
+    parts = [
         Part("calm", tuple(calm(name, 0.33) for name in (DEFAULT, MEAN)), 10),
         Part("adaptive", tuple(Arm.of(DEFAULT, name, **CNN) for name in KNOWING), 3),
-        Part("adaptive_mlp", tuple(Arm.of(DEFAULT, name) for name in KNOWING), 3),
-        Part("cnn", tuple(everywhere(DEFAULT, PUBLISHED, **CNN)), 3),
+        Part("cnn", tuple(targets), 3),
         Part("momentum", tuple(momentum(name, **CNN) for name in ATTACKS), 3),
-        Part("calm_rules", tuple(calm(c, g) for c in (*CHAINS, *OTHERS) for g in GAMMAS), 3),
-        Part("adaptive_rules", tuple(Arm.of(c, a) for c in others for a in KNOWING), 3),
+        Part("heat", tuple(everywhere(DEFAULT, list(ATTACKS))), 3),
+        Part("mean", tuple(everywhere(MEAN, list(ATTACKS))), 3),
+        Part("adaptive_mlp", tuple(Arm.of(DEFAULT, name) for name in KNOWING), 3),
         Part("declared", tuple(_misdeclared(list(ATTACKS))), 3),
         Part("partial", tuple(partial(c, a) for c in (DEFAULT, MEAN) for a in ATTACKS), 3),
+        Part("calm_rules", tuple(calm(c, g) for c in rules for g in GAMMAS), 3),
+        Part("adaptive_rules", tuple(Arm.of(c, a) for c in others for a in KNOWING), 3),
+        Part("cnn_rest", tuple(rest), 3),
         Part("grid", tuple(arm for c in others for arm in everywhere(c, list(ATTACKS))), 3),
         Part("pairs", tuple(_pairs()), 1),
     ]
+    return [replace(part, seeds=min(part.seeds, seeds)) for part in parts]
 
 
 def quick() -> list[Part]:
@@ -140,6 +147,16 @@ def of_parts(parts: Sequence[Part]) -> Mapping[str, Cell]:
         for cell in part.cells():
             cells.setdefault(cell.name, cell)
     return cells
+
+
+def _parted(arms: Iterable[Arm]) -> tuple[list[Arm], list[Arm]]:
+    """Those of the heat map's cells that a figure has a target for, and the others."""
+    targets: list[Arm] = []
+    rest: list[Arm] = []
+    for arm in arms:
+        gamma, liars = arm.get("gamma"), arm.get("liars")
+        (targets if (gamma, liars) in TARGETS else rest).append(arm)
+    return targets, rest
 
 
 def _misdeclared(attacks: Sequence[str]) -> Iterator[Arm]:

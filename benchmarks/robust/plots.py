@@ -10,13 +10,17 @@ from benchmarks.robust.arms import DEFAULT, MEAN
 from benchmarks.robust.grid import GAMMAS, LIARS
 from benchmarks.robust.results import Found
 
-PANELS = (("cnn", DEFAULT, "CNN"), ("heat", DEFAULT, "perceptron"), ("mean", MEAN, "perceptron"))
+PANELS = (
+    (("cnn", "cnn_rest"), DEFAULT, "CNN"),
+    (("heat",), DEFAULT, "perceptron"),
+    (("mean",), MEAN, "perceptron"),
+)
 FILE = "robustness.svg"
 
 
 def draw(found: Found, folder: Path) -> None:
     """One panel for each model and chain of which something is measured."""
-    panels = [one for one in PANELS if any(found.of(*arm) for arm in found.arms(one[0]))]
+    panels = [one for one in PANELS if any(found.of(*arm) for arm in found.arms(*one[0]))]
     if not panels:
         return
     mpl.use("svg")
@@ -24,8 +28,8 @@ def draw(found: Found, folder: Path) -> None:
 
     mpl.rcParams["svg.hashsalt"] = "robustness"  # the same file from the same numbers
     figure, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels), 3.4), squeeze=False)
-    for axis, (part, chain, model) in zip(axes[0], panels, strict=True):
-        _panel(axis, _worst(found, part))
+    for axis, (parts, chain, model) in zip(axes[0], panels, strict=True):
+        _panel(axis, _worst(found, parts))
         axis.set_title(f"{chain.replace('+', ' | ')}\n{model}", fontsize=9)
         axis.set_xlabel("liars beside 10 honest clients", fontsize=8)
     axes[0][0].set_ylabel("share of data dealt at random, γ", fontsize=8)
@@ -36,7 +40,7 @@ def draw(found: Found, folder: Path) -> None:
     plt.close(figure)
 
 
-def _worst(found: Found, part: str) -> list[list[float]]:
+def _worst(found: Found, parts: Sequence[str]) -> list[list[float]]:
     """Rows by γ from 1 down, columns by f; NaN where nothing is measured."""
     rows = []
     for gamma in sorted(GAMMAS, reverse=True):
@@ -44,7 +48,7 @@ def _worst(found: Found, part: str) -> list[list[float]]:
         for liars in LIARS:
             here = [
                 (arm, seeds)
-                for arm, seeds in found.arms(part)
+                for arm, seeds in found.arms(*parts)
                 if arm.get("gamma") == gamma and arm.get("liars") == liars
             ]
             worst = found.worst(one for one in here if found.of(*one))

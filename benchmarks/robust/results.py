@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.figures import Report
 from benchmarks.robust.arms import ATTACKS, BUCKETING_PAPER, CHAINS, DEFAULT, MEAN
-from benchmarks.robust.grid import GAMMAS, LIARS, NOBODY, Arm, Part
+from benchmarks.robust.grid import GAMMAS, LIARS, NOBODY, TARGETS, Arm, Part
 
 Result = Mapping[str, Any]
 PUBLISHED_LINE = {0.33: (0.98, 0.97, 0.94, 0.91), 0.0: (0.87, 0.61, 0.26, 0.21)}
@@ -29,10 +29,14 @@ class Found:
         cells = (arm.cell(seed).name for seed in range(1, seeds + 1))
         return [self.results[name][key] for name in cells if name in self.results]
 
-    def arms(self, part: str) -> list[tuple[Arm, int]]:
-        if part not in self.parts:
-            return []
-        return [(arm, self.parts[part].seeds) for arm in self.parts[part].arms]
+    def arms(self, *names: str) -> list[tuple[Arm, int]]:
+        """Those of the parts of these names, each with its number of seeds."""
+        parts = [self.parts[name] for name in names if name in self.parts]
+        return [(arm, part.seeds) for part in parts for arm in part.arms]
+
+    def seeds(self, arms: Iterable[tuple[Arm, int]]) -> int:
+        """How many each of them has at least."""
+        return min((len(self.of(arm, seeds)) for arm, seeds in arms), default=0)
 
     def worst(self, arms: Iterable[tuple[Arm, int]], key: str = LAST) -> tuple[str, float] | None:
         """The attack with the lowest mean over seeds, and that mean; None, if one has no seed."""
@@ -47,27 +51,30 @@ class Found:
 
 def add_figures(report: Report, found: Found) -> None:
     """Figures that could not be measured have no value."""
-    for gamma, liars in [*((0.33, f) for f in LIARS), *((0.0, f) for f in LIARS[1:])]:
+    for gamma, liars in TARGETS:
         _heat(report, found, gamma, liars)
     for part, model in (("adaptive", "CNN"), ("adaptive_mlp", "MLP 784-64-10")):
-        adaptive = found.worst(found.arms(part))
+        here = found.arms(part)
+        adaptive = found.worst(here)
         report.figure(
             f"robust.worst_{part}",
             value(adaptive),
             "accuracy",
             at_least=0.94 if part == "adaptive" else None,
-            how=f"{DEFAULT}, {model}, γ = 0.33, f = 2 of 12, last iterate; worst: {name(adaptive)}",
+            how=f"{DEFAULT}, {model}, γ = 0.33, f = 2 of 12, last iterate, {found.seeds(here)} "
+            f"seeds; worst: {name(adaptive)}",
         )
     _calm(report, found)
     for id, attacks in (("", BUCKETING_PAPER), ("_all_attacks", tuple(ATTACKS))):
-        clipped = found.worst(one for one in found.arms("momentum") if one[0].attack in attacks)
+        here = [one for one in found.arms("momentum") if one[0].attack in attacks]
+        clipped = found.worst(here)
         report.figure(
             f"robust.momentum_cc{id}",
             value(clipped),
             "accuracy",
             at_least=None if id else 0.97,
-            how=f"n = 25, f = 5, sorted by label, β = 0.9; {', '.join(attacks)}; "
-            f"worst: {name(clipped)}",
+            how=f"CNN, n = 25, f = 5, sorted by label, β = 0.9, {found.seeds(here)} seeds; "
+            f"{', '.join(attacks)}; worst: {name(clipped)}",
         )
     collapsed = found.worst(_at(found.arms("mean"), 0.33, 2))
     report.figure(
@@ -83,15 +90,16 @@ def _heat(report: Report, found: Found, gamma: float, liars: int) -> None:
     line = PUBLISHED_LINE[gamma][liars - 1]
     target = line if gamma else round(line + MORE_AT_ZERO, 2)
     for part, id in (("cnn", "heat"), ("heat", "heat_mlp")):
-        last = found.worst(_at(found.arms(part), gamma, liars))
-        selected = found.worst(_at(found.arms(part), gamma, liars), SELECTED)
+        here = _at(found.arms(part), gamma, liars)
+        last, selected = found.worst(here), found.worst(here, SELECTED)
         report.figure(
             f"robust.{id}.gamma{round(100 * gamma)}_f{liars}",
             value(last),
             "accuracy",
             at_least=target if part == "cnn" else None,
             how=f"{DEFAULT}, {'CNN' if part == 'cnn' else 'MLP 784-64-10'}, last iterate, worst "
-            f"attack: {name(last)}; selected by validation {shown(selected)}; published {line}",
+            f"of {len(here)} attacks: {name(last)}; {found.seeds(here)} seeds; selected by "
+            f"validation {shown(selected)}; published {line}",
         )
 
 
@@ -119,11 +127,11 @@ def _calm(report: Report, found: Found) -> None:
 
 def add_rows(report: Report, found: Found) -> None:
     """One row a chain and heterogeneity: the worst attack for each f, at two iterates."""
-    for part, model in (("cnn", "cnn"), ("heat", "mlp"), ("mean", "mlp"), ("grid", "mlp")):
+    for parts, model in ((("cnn", "cnn_rest"), "cnn"), (("heat", "mean", "grid"), "mlp")):
         for chain in CHAINS:
+            arms = [one for one in found.arms(*parts) if one[0].chain == chain]
             for gamma in GAMMAS:
-                rows = [one for one in found.arms(part) if one[0].chain == chain]
-                _add_heat(report, found, rows, f"{model}, {chain}", gamma)
+                _add_heat(report, found, arms, f"{model}, {chain}", gamma)
     for part in ("adaptive", "adaptive_mlp", "adaptive_rules", "momentum", "partial", "calm_rules"):
         for row in _by_chain(found, part):
             report.row(**row)

@@ -65,6 +65,18 @@ def test_a_figure_is_the_worst_attacks_mean_over_seeds():
     assert figure.met is False
 
 
+def test_fewer_seeds_leave_the_tables_and_their_order():
+    assert [part.name for part in full(1)] == [part.name for part in full()]
+    assert {part.seeds for part in full(1)} == {1}
+
+
+def test_the_heat_maps_sixteen_cells_are_measured_with_the_convolutional_model():
+    parts = {part.name: part for part in full()}
+    arms = parts["cnn"].arms + parts["cnn_rest"].arms
+    assert len({(arm.get("gamma"), arm.get("liars")) for arm in arms}) == 16
+    assert {arm.attack for arm in arms} == set(PUBLISHED)
+
+
 def test_what_is_not_measured_has_no_value_and_is_not_met():
     figures = figures_of(Found({part.name: part for part in full()}, {}))
     targeted = [figure for figure in figures.values() if figure.target]
