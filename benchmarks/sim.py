@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pythons = {"ours": Path(sys.executable), "torch": Path(sys.executable), **_peers(missing)}
     versions = {
         peer.name: environments.versions(pythons[peer.name], list(peer.pins))
-        for peer in environments.BY_NAME.values()
+        for peer in environments.ENGINES
         if peer.name in pythons
     }
     root, stamped = environments.cache_folder(), stamp(code_hash(CODE), machine(), versions)
@@ -89,7 +89,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _peers(missing: dict[str, str]) -> dict[str, Path]:
     """The interpreter of every peer that is there or could be made; why not, goes to `missing`."""
     found = {}
-    for peer in environments.BY_NAME.values():
+    for peer in environments.ENGINES:
         try:
             found[peer.name] = environments.interpreter(peer)
         except environments.MissingPeerError as error:

@@ -26,29 +26,32 @@ VERSION_SCRIPT = (
 
 @dataclass(frozen=True)
 class Peer:
-    """A framework to compare with.  `requirement` is installed after `torch`, which it keeps."""
+    """A framework to compare with.  `requirement` is installed after `torch`, which it keeps.
+
+    `beside` are further distributions of chosen versions: what would bring another torch.
+    """
 
     name: str
     requirement: str
     python: tuple[int, int] = (3, 11)
     required: bool = True
     torch: str = TORCH
+    beside: tuple[str, ...] = ()
 
     @property
     def pins(self) -> dict[str, str]:
         """Distribution → version."""
-        pairs = (text.split("==") for text in (self.torch, self.requirement))
+        pairs = (text.split("==") for text in (self.torch, *self.beside, self.requirement))
         return {name.partition("[")[0]: version for name, version in pairs}
 
 
-BY_NAME = {
-    peer.name: peer
-    for peer in (
-        Peer("flower", "flwr[simulation]==1.41.0"),
-        Peer("pfl", "pfl[pytorch]==0.6.0"),
-        Peer("blazefl", "blazefl[contrib,reproducibility]==2.0.3", (3, 12), required=False),
-    )
-}
+ENGINES = (  # what runs whole federations
+    Peer("flower", "flwr[simulation]==1.41.0"),
+    Peer("pfl", "pfl[pytorch]==0.6.0"),
+    Peer("blazefl", "blazefl[contrib,reproducibility]==2.0.3", (3, 12), required=False),
+)
+BYZFL = Peer("byzfl", "byzfl==0.0.11", required=False, beside=("torchvision==0.28.0",))
+BY_NAME = {peer.name: peer for peer in (*ENGINES, BYZFL)}
 
 
 class MissingPeerError(Exception):
@@ -77,7 +80,7 @@ def interpreter(peer: Peer, root: Path | None = None) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     sys.stderr.write(f"making the environment of {peer.name} in {folder} (once) …\n")
     _run([base, "-m", "venv", folder], peer)
-    for requirement in (peer.torch, peer.requirement):
+    for requirement in (peer.torch, *peer.beside, peer.requirement):
         _run([python, "-m", "pip", "install", "--quiet", requirement], peer)
     if not is_ready(python, peer):
         raise MissingPeerError(f"{peer.name}: pip installed other versions than {peer.pins}")
