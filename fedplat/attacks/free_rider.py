@@ -27,6 +27,7 @@ class FreeRider:
 
     name: ClassVar[str] = "free_rider"
     knowledge: ClassVar[Knowledge] = "own"
+    remembers: ClassVar[bool] = True
     disguise: Disguise = "last"
     noise: float = 1e-3
 

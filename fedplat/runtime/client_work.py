@@ -38,6 +38,7 @@ from fedplat.types import (
 )
 
 SURVEYED: tuple[Split, ...] = ("validation", "test")
+BEFORE = "lie/before"  # the name of the model that a liar was given last, among its tensors
 BROADCASTS_TOLD = 64  # whose numbers for the codec are remembered, for clients that are late
 
 
@@ -152,7 +153,8 @@ class ClientWork:
         """What the client's algorithm remembers, and what its codec does."""
         layout, codec = self.cargo.shared, self.cargo.codec
         known = decode_state(task.state).tensors if task.state else {}
-        mine = {name: value for name, value in known.items() if not name.startswith(OF_CODEC)}
+        others = (OF_CODEC, BEFORE)
+        mine = {name: value for name, value in known.items() if not name.startswith(others)}
         coded = of_codec(known) or codec.init(layout).tensors
         return State(mine), State({**coded, **self._told.get(task.broadcast, {})})
 
@@ -192,9 +194,15 @@ class ClientWork:
 
         If the client is a liar that needs nobody for it, it lies here.
         """
-        if self.lies is not None:
-            result = self.lies.told(task.client, task.round_id, result)
-        return self.encoded(task, result)
+        if self.lies is None:
+            return self.encoded(task, result)
+        last = self._moved(task) if self.lies.remembers(task.client) else None
+        return self.encoded(task, self.lies.told(task.client, task.round_id, result, last))
+
+    def _moved(self, task: ClientTask) -> Vector | None:
+        """How the model has moved since this client was given one."""
+        before = decode_state(task.state).tensors.get(BEFORE) if task.state else None
+        return None if before is None else self._decoded[task.broadcast][0].vector - before
 
     def encoded(self, task: ClientTask, result: ClientResult) -> Outcome:
         """Encodes what a client sends, true or not."""
@@ -210,9 +218,21 @@ class ClientWork:
             return failed(error, task)
         payload = self.cargo.encode_update(result, frame)
         mine = result.state.tensors if self.cargo.algorithm.stateful else {}
-        both = State({**mine, **{OF_CODEC + name: value for name, value in coded.tensors.items()}})
+        both = State(
+            {
+                **mine,
+                **{OF_CODEC + name: value for name, value in coded.tensors.items()},
+                **self._lied(task),
+            }
+        )
         state = encode_state(both) if both.tensors or self.cargo.algorithm.stateful else b""
         return Done(result.metrics, payload, digest_of(payload), result.weight, state)
+
+    def _lied(self, task: ClientTask) -> Tensors:
+        """What a liar remembers beside."""
+        if self.lies is None or not self.lies.remembers(task.client):
+            return {}
+        return {BEFORE: self._decoded[task.broadcast][0].vector}
 
     def personal(
         self, task: ClientTask, broadcast: Broadcast, state: State, data: ClientData

@@ -8,6 +8,7 @@ import torch
 from fedplat import rng
 from fedplat.attacks.lies import DataAttack, Seen, TimingAttack, UpdateAttack
 from fedplat.engine.fates import Destiny, Fate
+from fedplat.params import Vector
 from fedplat.protocols import ClientResult, Shards
 from fedplat.types import ClientData, ClientId
 
@@ -44,8 +45,17 @@ class Lies:
             return honest
         return Stalling(honest, self.attack, self.liars, self.seed)
 
-    def told(self, client: ClientId, round_id: int, result: ClientResult) -> ClientResult:
-        """What a client sends in the place of `result`, if it lies on what it knows itself."""
+    def remembers(self, client: ClientId) -> bool:
+        """Whether the client has to know which model it was given last."""
+        return client in self.liars and bool(getattr(self.attack, "remembers", False))
+
+    def told(
+        self, client: ClientId, round_id: int, result: ClientResult, last: Vector | None = None
+    ) -> ClientResult:
+        """What a client sends in the place of `result`, if it lies on what it knows itself.
+
+        `last` is how the model has moved since the client was given one.
+        """
         attack = self.attack
         if client not in self.liars or not isinstance(attack, UpdateAttack):
             return result
@@ -58,6 +68,7 @@ class Lies:
             rng.derive(self.seed, "lie", client, round_id),
             clients=self.asked,
             lying=self.lying,
+            last=None if last is None else last.numpy(),
         )
         return replace(result, update=torch.from_numpy(attack.craft(seen)[0]))
 

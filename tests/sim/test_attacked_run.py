@@ -3,13 +3,14 @@
 import math
 
 import pytest
+import torch
 from small import small
 from test_resume import SEQUENTIAL, DyingLog
 
 from fedplat import aggregators, attacks
 from fedplat.config import attacking
 from fedplat.config.build import build
-from fedplat.engine.events import RoundCommitted
+from fedplat.engine.events import Initialised, RoundCommitted
 from fedplat.engine.journal import decode
 from fedplat.errors import CompositionError, ConfigError, StorageError
 from fedplat.runtime.replay import Replay
@@ -205,3 +206,24 @@ def test_every_rule_runs_a_federation_under_attack(aggregator):
     result, on = ran(scenario)
     assert result.accuracy > 0.3
     assert all(not commit.abandoned and len(commit.influence) == 10 for commit in commits(on))
+
+
+def test_a_free_rider_sends_how_the_model_has_moved_since_it_was_given_one():
+    rider = attack("free_rider", 0.1, noise=0.0)
+    scenario = crowd(attack=rider)
+    on = ran(scenario, options=Options(executor="sequential", keep_updates=True))[1]
+    cargo = build(scenario).work.cargo
+    [liar] = attacking.liars(scenario)
+    models = [cargo.decode_broadcast(on.blobs.get(cargo_of))[0].vector for cargo_of in given(on)]
+    for round_id, commit in enumerate(commits(on)):
+        [digest] = [digest for client, digest, _ in commit.accepted if client == liar]
+        sent = cargo.decode_update(on.blobs.get(digest)).update
+        moved = models[round_id] - models[round_id - 1] if round_id else torch.zeros_like(sent)
+        assert torch.equal(sent, moved)
+        assert bool(moved.any()) == (round_id > 0)
+
+
+def given(on):
+    """The broadcast of every round."""
+    events = [decode(entry) for entry in on.log.read()]
+    return [one.broadcast for one in events if isinstance(one, Initialised | RoundCommitted)]
