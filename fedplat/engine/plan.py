@@ -96,6 +96,8 @@ class Plan:
         for name in ("patience", "max_attempts"):
             if getattr(self, name) is not None:
                 check.at_least(1, **{name: getattr(self, name)})
+        if self.registered is not None:
+            check.whole(1, registered=self.registered)
         if self.quarantine_after is not None and self.registered is None:
             raise ValueError("quarantine_after needs `registered`: how many clients there are")
         if self.lease_s is not None:

@@ -208,3 +208,9 @@ def test_numbers_out_of_their_range_are_refused(changes):
 def test_a_plan_that_does_not_know_how_many_clients_there_are_quarantines_nobody_by_itself():
     with pytest.raises(ValueError, match="registered"):
         plan(quarantine_after=QuarantineAfter(suspicion=0.9, rounds=5))
+
+
+@pytest.mark.parametrize("registered", [0, -1, 2.5])
+def test_a_number_of_clients_that_is_none_is_refused(registered):
+    with pytest.raises(ValueError, match="registered must be a whole number"):
+        plan(registered=registered)
