@@ -61,7 +61,12 @@ class Course:
         chosen = self._cohort()
         if isinstance(self.attack, TimingAttack):  # an answer that is too late is none
             chosen = chosen[~self.lying[chosen]]
-        rows, lying = self._updates(chosen), self.lying[chosen]
+        lying = self.lying[chosen]
+        if self._invented and not lying.all():
+            rows = np.zeros((len(chosen), len(self.moved)), dtype=np.float32)
+            rows[~lying] = self._updates(chosen[~lying])
+        else:
+            rows = self._updates(chosen)
         seed = rng.derive(self.setting.seed, "aggregate", self.round)
         if isinstance(self.attack, UpdateAttack) and lying.any():
             foreseen = Foreseen(self.chain, seed, self.moved)
@@ -77,6 +82,14 @@ class Course:
         self.influence += float(outcome.influence[lying].sum())
         self.moved = outcome.value
         self.model.weights += torch.from_numpy(outcome.value)
+
+    @property
+    def _invented(self) -> bool:
+        """Whether liars need no updates of their own."""
+        attack = self.attack
+        if isinstance(attack, DataAttack) or not isinstance(attack, UpdateAttack):
+            return False
+        return attack.knowledge != "own"
 
     def _cohort(self) -> NDArray[np.int64]:
         everyone, wanted = len(self.shards), self.setting.per_round
