@@ -161,7 +161,8 @@ def _in_turn(
     rule: Compared, updates: np.ndarray, processes: Processes, plan: Plan, repeats: int
 ) -> tuple[dict[str, list[float]], dict[str, float]]:
     """Seconds of every run by arm, and how far the peers' results are from ours."""
-    chain, asked = rule.chain(plan.timed.liars), questions(rule, plan.timed.liars)
+    chain, every = rule.chain(plan.timed.liars), questions(rule, plan.timed.liars)
+    asked = {peer: question for peer, question in every.items() if peer in processes}
     ours = fold(chain, updates, plan.threads)
     seconds: dict[str, list[float]] = {"fedplat": []}
     apart: dict[str, float] = {}
@@ -169,12 +170,11 @@ def _in_turn(
         start = time.perf_counter()
         fold(chain, updates, plan.threads)
         seconds["fedplat"].append(time.perf_counter() - start)
-        for peer, question in asked.items():
-            if peer in processes and (turn == 0 or peer != "flower"):  # which takes seconds
-                found = processes[peer].ask(question, keep=turn == 0)
-                seconds.setdefault(peer, []).append(found.seconds)
-                if found.value is not None:
-                    apart[peer] = difference(found.value, ours)
+        asked_now = {peer: one for peer, one in asked.items() if not turn or peer != "flower"}
+        for peer, question in asked_now.items():  # Flower once: it takes seconds
+            found = processes[peer].ask(question, keep=not turn)
+            seconds.setdefault(peer, []).append(found.seconds)
+            apart |= {} if found.value is None else {peer: difference(found.value, ours)}
     return seconds, apart
 
 

@@ -15,6 +15,7 @@ from numba.extending import intrinsic
 SINGLES, DOUBLES = 16, 8  # lanes of a vector
 SIDE = 4  # rows by rows of a tile of products
 MIXED = 8  # new rows of a tile of mixtures
+LINE = 64  # bytes that a cache fetches at a time
 WIDE = 4  # vectors of a row that are compared, or counted, at a time
 
 _INDEX, _SINGLE, _DOUBLE = ir.IntType(64), ir.FloatType(), ir.DoubleType()
@@ -70,6 +71,12 @@ def exchange(_: Any, low: Any, high: Any) -> Any:
 def inside(_: Any, values: Any, low: Any, high: Any) -> Any:
     """How many of SINGLES values lie from `low` to `high`, all of them addresses of float32."""
     return int64(int64, int64, int64), _inside
+
+
+@intrinsic
+def fetch(_: Any, start: Any, size: Any) -> Any:
+    """Has `size` bytes from address `start` on brought near: they are read soon, if at all."""
+    return types.void(int64, int64), _fetch
 
 
 # ── what is generated ────────────────────────────────────────────────────────────────────────────
@@ -167,6 +174,19 @@ def _inside(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     below = builder.fcmp_ordered("<=", values, high)
     flags = builder.bitcast(builder.and_(above, below), _FLAGS)
     return builder.zext(builder.ctpop(flags), _INDEX)
+
+
+def _fetch(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    start, size = arguments
+    byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+    declared = cgutils.get_or_insert_function
+    prefetch = declared(builder.module, kind, "llvm.prefetch.p0")  # type: ignore[no-untyped-call]
+    with cgutils.for_range(builder, builder.udiv(size, _INDEX(LINE))) as loop:
+        at = builder.add(start, builder.mul(loop.index, _INDEX(LINE)))
+        told = [number(one) for one in (0, 2, 1)]  # to read, into the second cache, as data
+        builder.call(prefetch, [builder.inttoptr(at, byte), *told])
+    return context.get_dummy_value()
 
 
 # ── of which it is made ──────────────────────────────────────────────────────────────────────────
