@@ -31,18 +31,23 @@ class Card:
 
     def html(self) -> Html:
         """The card's markup."""
-        keys = (element("li", _swatch(key), key.label) for key in self.legend)
         return element(
             "figure",
             element(
                 "figcaption",
                 element("h3", self.title),
                 element("p", self.note) if self.note else Html(),
-                element("ul", join(keys), class_="legend") if self.legend else Html(),
+                legend(self.legend) if self.legend else Html(),
             ),
             *self.charts,
             class_="card wide" if self.wide else "card",
         )
+
+
+def legend(keys: Sequence[Key]) -> Html:
+    """Colours with what they mean."""
+    entries = (element("li", _swatch(key), key.label) for key in keys)
+    return element("ul", join(entries), class_="legend")
 
 
 def _swatch(key: Key) -> Html:

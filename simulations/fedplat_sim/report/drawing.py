@@ -42,7 +42,7 @@ _DARK = {
     SLATE: "#a0aec3",
 }
 _NAMES = {colour: f"--c{index}" for index, colour in enumerate(_DARK)}
-_RC: dict[str, Any] = {
+STYLE: dict[str, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": GRID,
     "axes.facecolor": "none",
@@ -107,7 +107,7 @@ def draw(
     Guarantees: the same chart is the same bytes, and a name occurs once on a page.
     """
     top, right, bottom, left = margins
-    settings: Any = {**_RC, "svg.hashsalt": name}
+    settings: Any = {**STYLE, "svg.hashsalt": name}
     with mpl.rc_context(settings), warnings.catch_warnings():
         # The page's own fonts draw the text; matplotlib's only measures it.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")

@@ -15,6 +15,9 @@ def key_figures(run: Run) -> list[Tile]:
     """The figures at the head of the page; those that the run does not have are left out."""
     tiles = [_score(run)]
     tiles += [_gain(run, baseline) for baseline in run.baselines if score_of(baseline) is not None]
+    if run.attack is not None:
+        inputs = f"{run.attack.attack}, {readable.count(run.attack.samples)} inputs meant for it"
+        tiles.append(("Attack's success", readable.percent(run.attack.rate), inputs))
     if run.loss is not None:
         tiles.append(("Loss", readable.number(run.loss), "on the test set"))
     tiles.append(("Rounds", f"{len(run.rounds)} of {run.planned_rounds}", _pace(run)))

@@ -5,6 +5,8 @@ from fedplat.telemetry.progress import score_of
 from fedplat.telemetry.records import Round
 from fedplat_sim.report import costs, curves, facts, population
 from fedplat_sim.report.cards import Card, section
+from fedplat_sim.report.influence import who_counted
+from fedplat_sim.report.judgement import judged, remarks
 from fedplat_sim.report.label_distribution import labels
 from fedplat_sim.report.markup import Child, Html, element, join, table
 from fedplat_sim.report.run import Run
@@ -15,19 +17,21 @@ TABLE_UP_TO = 200  # rounds; of more, equally spaced ones are shown
 
 def page(run: Run) -> str:
     """Makes the whole page of a run, whatever of it there is."""
+    found = judged(run)
     return document(
         run.name,
         _header(run),
-        notes(facts.warnings(run)),
+        notes([*remarks(run, found), *facts.warnings(run)]),
         section("Learning", [curves.quality(run), curves.loss(run)]),
+        section("Who counted", who_counted(run, found)),
         section("Clients", _clients(run)),
         section("Costs", [*costs.traffic(run), costs.time(run), costs.participation(run)]),
         element("section", element("h2", "Details"), _rounds(run), _scenario(run)),
     )  # fmt: skip
 
 
-def document(title: str, *content: Html) -> str:
-    """A page with its style and nothing from elsewhere."""
+def document(title: str, *content: Html, by: str = "") -> str:
+    """A page with its style and nothing from elsewhere; `by` is what made it, if not a report."""
     head = element(
         "head",
         Html('<meta charset="utf-8">'),
@@ -35,9 +39,8 @@ def document(title: str, *content: Html) -> str:
         element("title", f"{title} – fedplat"),
         element("style", STYLE),
     )
-    foot = element(
-        "footer", "fedplat · made from the run's folder alone by ", _code("fedplat report")
-    )
+    made = "made by " if by else "made from the run's folder alone by "
+    foot = element("footer", f"fedplat · {made}", _code(by or "fedplat report"))
     body = element("body", element("main", *content, foot))
     return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
 

@@ -12,6 +12,7 @@ from fedplat.errors import ConfigError, DataError
 from fedplat.telemetry.metrics_file import read, read_text
 from fedplat.telemetry.progress import score_of
 from fedplat.telemetry.records import (
+    AttackSuccess,
     Baseline,
     CrossEvaluation,
     Evaluation,
@@ -43,6 +44,7 @@ class Run:
     evaluations: tuple[Evaluation, ...]
     cross: CrossEvaluation | None
     baselines: tuple[Baseline, ...]
+    attack: AttackSuccess | None
     finished: Finished | None
     warned: tuple[Warned, ...]
 
@@ -146,6 +148,7 @@ def load(folder: Path) -> Run:
         ),
         cross=_last(records, CrossEvaluation),
         baselines=_in_order({one.name: one for one in _all(records, Baseline)}),
+        attack=_last(records, AttackSuccess),
         finished=_last(records, Finished),
         warned=tuple(_all(records, Warned)),
     )
