@@ -23,6 +23,7 @@ from fedplat.types import ClientId, Digest
 
 Verdict = Literal["equal", "different", "not kept"]
 STATES = ("broadcast", "kept", "model")
+JUDGED = ("influence", "refused", "abandoned")
 SHOWN = 60  # characters of a value that a difference quotes
 
 
@@ -110,7 +111,7 @@ class Replay:
             return [], False  # the state that the round began from was freed
         except (CorruptPayloadError, StorageError, ValueError) as error:
             return [f"its updates can not be folded: {error}"], False
-        return list(_states(event, again)), True
+        return [*_states(event, again), *_judged(event, again)], True
 
     def _unreadable(self, command: Aggregate) -> tuple[list[ClientId], list[str]]:
         """The clients whose update is not there, and what can not be read though it is."""
@@ -188,6 +189,17 @@ def _states(logged: Initialised | Aggregated, again: Initialised | Aggregated) -
             yield (
                 f"the {name} state is {getattr(logged, name)} in the log and "
                 f"{getattr(again, name)} when it is computed again"
+            )
+
+
+def _judged(logged: Aggregated, again: Aggregated) -> Iterator[str]:
+    """What a robust rule said of the round and does not say again."""
+    for name in JUDGED:
+        was, is_now = getattr(logged, name), getattr(again, name)
+        if was != is_now:
+            yield (
+                f"its {name} is {_short(was)} in the log and {_short(is_now)} when it is computed "
+                "again"
             )
 
 

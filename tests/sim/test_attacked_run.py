@@ -1,6 +1,7 @@
 """Federations under attack: the mean falls, a robust rule stands, and who lied is told."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,8 +11,8 @@ from test_resume import SEQUENTIAL, DyingLog
 from fedplat import aggregators, attacks
 from fedplat.config import attacking
 from fedplat.config.build import build
-from fedplat.engine.events import Initialised, RoundCommitted
-from fedplat.engine.journal import decode
+from fedplat.engine.events import Aggregated, Initialised, RoundCommitted
+from fedplat.engine.journal import decode, encode
 from fedplat.errors import CompositionError, ConfigError, StorageError
 from fedplat.runtime.replay import Replay
 from fedplat.storage.memory import MemoryBlobs, MemoryEvents, MemoryStates
@@ -141,6 +142,22 @@ def test_a_replay_finds_the_same_aggregates(aggregator, codec):
     parts = build(scenario)
     again = Replay(parts.plan, parts.server, on.blobs)
     assert [one.verdict for one in again.rounds(on.log.read())] == ["equal"] * 3
+
+
+@pytest.mark.parametrize("name", ["influence", "refused", "abandoned"])
+def test_a_replay_finds_what_was_forged_about_who_counted(name):
+    scenario = crowd(rounds=1, aggregator="multi_krum")
+    on = ran(scenario, options=Options(executor="sequential", keep_updates=True))[1]
+    forged = {"influence": (0.1,) * 10, "refused": {"client-000000": "rude"}, "abandoned": "so"}
+    events = [decode(entry) for entry in on.log.read()]
+    told = [
+        replace(one, **{name: forged[name]}) if isinstance(one, Aggregated) else one
+        for one in events
+    ]
+    parts = build(scenario)
+    again = Replay(parts.plan, parts.server, on.blobs)
+    *_, last = again.rounds(map(encode, told))
+    assert last.verdict == "different" and any(f"its {name} is" in why for why in last.differences)
 
 
 def test_a_claimed_weight_has_no_say_in_a_robust_rule_and_a_cap_in_the_mean():
