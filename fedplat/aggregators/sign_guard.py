@@ -22,8 +22,8 @@ class SignGuard:
 
     Raises: ToleranceError, if no row passes.
     Source: Xu et al. 2022, "Byzantine-robust Federated Learning through Collaborative Malicious
-    Gradient Filtering" (SignGuard), Algorithm 2.  arXiv:2109.05872  Deviates: of more than 327,680
-    columns, 32,768 are looked at.
+    Gradient Filtering" (SignGuard), Algorithm 2.  arXiv:2109.05872  Deviates: of more than 163,840
+    columns, 16,384 are looked at.
     """
 
     name: ClassVar[str] = "sign_guard"
@@ -35,7 +35,7 @@ class SignGuard:
         check.at_least(self.shortest, longest=self.longest)
 
     def sampled(self, dim: int) -> int:
-        return min(dim, max(1, dim // 10), 1 << 15)
+        return min(dim, max(1, dim // 10), 1 << 14)
 
     def weights(self, geometry: Geometry, seed: int) -> Matrix:
         if geometry.sample is None:

@@ -12,6 +12,7 @@ from fedplat.aggregators.rules import require
 
 MOST = 1_000_000  # sets that are tried
 AT_ONCE = 4096
+PAIRS = 1 << 22  # of rows in the sets that are tried at once, so that memory has a bound
 
 Sets = NDArray[np.int64]
 
@@ -40,5 +41,6 @@ def feasible(rule: str, n: int, f: int) -> None:
 
 def _batches(n: int, size: int) -> Iterator[Sets]:
     chosen = combinations(range(n), size)
-    while batch := list(islice(chosen, AT_ONCE)):
+    at_once = max(1, min(AT_ONCE, PAIRS // max(1, size * size)))
+    while batch := list(islice(chosen, at_once)):
         yield np.array(batch, dtype=np.int64).reshape(-1, size)

@@ -1,5 +1,7 @@
 """Robust rules: what plain loops give, what they promise, and that the mean does not."""
 
+import tracemalloc
+
 import numpy as np
 import plain_rules as plain
 import pytest
@@ -301,6 +303,16 @@ def test_a_rule_refuses_fewer_updates_than_its_theorem_needs(parts, least):
 def test_more_sets_than_can_be_tried_are_refused(rule):
     with pytest.raises(ToleranceError, match="at most 1,000,000 sets"):
         run(rule(12), rows=updates(40, dim=2))
+
+
+def test_sets_of_many_rows_are_tried_in_memory_for_a_few():
+    rows = updates(400, dim=3)
+    rows[7] += 100
+    tracemalloc.start()
+    outcome = aggregate(Robust.of([MDA(1)]), rows)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert outcome.influence[7] == 0 and peak < 200e6  # all sets at once: 509 MB
 
 
 def test_a_chain_ends_with_the_one_part_that_makes_an_aggregate():
