@@ -21,19 +21,20 @@ CHAINS: Mapping[str, Chain] = {
 }
 """The grid's: what we advise, five others, and the plain mean as the control."""
 
-CANDIDATES = (
-    "arc+nnm+trimmed_mean",
-    "nnm+geometric_median",
-    "arc+geometric_median",
-    "arc+mean",
-    "arc+trimmed_mean",
-    "centered_clipping",
-    "bucketing+centered_clipping",
-    "caf",
-    "arc+caf",
-)
-"""Of these the last was chosen, on validation images of seed 1 with the perceptron: by the worst
-of sign flip, the optimised attacks and mimic at γ = 0, f = 3; the two best again at f = 4."""
+CANDIDATES: Mapping[str, Chain] = {
+    "arc+caf": ["arc", "caf"],
+    "arc+nnm+trimmed_mean": ["arc", "nnm", "trimmed_mean"],
+    "arc+nnm+geometric_median": ["arc", "nnm", "geometric_median"],
+    "arc+nnm+caf": ["arc", "nnm", "caf"],
+    "arc+nnm+multi_krum": ["arc", "nnm", "multi_krum"],
+    "arc+nnm+mean": ["arc", "nnm", "mean"],
+    "nnm+trimmed_mean": ["nnm", "trimmed_mean"],
+    "arc+geometric_median": ["arc", "geometric_median"],
+    "geometric_median": ["geometric_median"],
+    "centered_clipping": ["centered_clipping"],
+}
+"""What the default is chosen of, on validation images, by the worst of sign flip and
+the finer searches at the last iterate of half a training of the convolutional model."""
 
 OTHERS: Mapping[str, Chain] = {
     name: [name]
@@ -70,8 +71,22 @@ ATTACKS: Mapping[str, Attack] = {
 }
 """The grid's; the two last know the rule."""
 
-PUBLISHED = ("sign flip", "optimised ALIE", "optimised IPM")
-"""Those of ByzFL's heat maps."""
+PUBLISHED: Mapping[str, Attack] = {
+    "sign flip": ATTACKS["sign flip"],
+    "ALIE, ByzFL's search": {"name": "optimised", "base": "alie", "step": 10.0, "mirrored": True},
+    "IPM, ByzFL's search": {"name": "optimised", "base": "ipm", "step": 10.0},
+}
+"""Those of ByzFL's heat maps.  Its line search begins at factor 10, where most rules leave the
+liars out, and it looks at gradients; the grid's begins at 0.5 and finds what does more harm."""
+
+DOWN = "optimised ALIE, gradients"
+FINER: Mapping[str, Attack] = {
+    DOWN: {"name": "optimised", "base": "alie", "mirrored": True},
+    "optimised ALIE": ATTACKS["optimised ALIE"],
+    "optimised IPM": ATTACKS["optimised IPM"],
+}
+"""What adds to gradients makes weights smaller, what adds to updates makes them larger: at the same
+distance from the mean these are two attacks, and the second is the worse one for deep models."""
 
 KNOWING: Mapping[str, Attack] = {
     "adaptive": {"name": "adaptive"},
@@ -106,8 +121,9 @@ TAU = 1.0
 our momentum is divided by it, and its updates are ten times as long."""
 
 ALL_CHAINS: Mapping[str, Chain] = {
+    **CANDIDATES,
     **CHAINS,
     **OTHERS,
     SCALED: [{"name": "centered_clipping", "tau": TAU}],
 }
-ALL_ATTACKS: Mapping[str, Attack] = {**ATTACKS, **MORE}
+ALL_ATTACKS: Mapping[str, Attack] = {**ATTACKS, **PUBLISHED, **FINER, **MORE}

@@ -29,7 +29,10 @@ def trainings() -> Iterator[tuple[Cell, PeerTraining]]:
                     seed=SEED,
                 )
                 words = f"{PART} {rule} {attack} gamma {gamma}"
-                yield Cell("-".join(words.split()), setting), PeerTraining(rule, attack, setting)
+                yield (
+                    Cell("-".join(words.replace("'", "").replace(",", "").split()), setting),
+                    PeerTraining(rule, attack, setting),
+                )
 
 
 def measure_peer(session: Session, kept: Kept, root: Path) -> None:

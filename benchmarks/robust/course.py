@@ -69,11 +69,7 @@ class Course:
             rows = self._updates(chosen)
         seed = rng.derive(self.setting.seed, "aggregate", self.round)
         if isinstance(self.attack, UpdateAttack) and lying.any():
-            foreseen = Foreseen(self.chain, seed, self.moved)
-            own, honest = rows[lying], rows[~lying]
-            rows[lying] = self.attack.craft(
-                Seen(own, honest, seed, last=self.moved, aggregate=foreseen)
-            )
+            rows[lying] = self._lies(self.attack, rows[lying], rows[~lying], seed)
         try:
             outcome = aggregate(self.chain, rows, seed=seed, reference=self.moved)
         except ToleranceError:
@@ -82,6 +78,14 @@ class Course:
         self.influence += float(outcome.influence[lying].sum())
         self.moved = outcome.value
         self.model.weights += torch.from_numpy(outcome.value)
+
+    def _lies(self, attack: UpdateAttack, own: Rows, honest: Rows, seed: int) -> Rows:
+        """Rules do not mind the sign of all rows, but what is added to all coordinates does."""
+        sign = np.float32(-1 if self.setting.mirrored else 1)
+        rule = Foreseen(self.chain, seed, sign * self.moved)
+        seen = Seen(sign * own, sign * honest, seed, last=sign * self.moved, aggregate=rule)
+        lies: Rows = sign * attack.craft(seen)
+        return lies
 
     @property
     def _invented(self) -> bool:

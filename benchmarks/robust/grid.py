@@ -8,8 +8,10 @@ from benchmarks.robust.arms import (
     ALL_ATTACKS,
     ALL_CHAINS,
     ATTACKS,
+    CANDIDATES,
     CHAINS,
     DEFAULT,
+    FINER,
     KNOWING,
     MEAN,
     MORE,
@@ -56,7 +58,9 @@ class Arm:
         """Two arms with the same name have the same setting."""
         told = [f"{key} {value}" for key, value in self.changes]
         words = " ".join([self.chain, self.attack, *told, f"seed {seed}"])
-        return Cell("-".join(words.replace(",", "").split()), self.setting(seed), part)
+        return Cell(
+            "-".join(words.replace(",", "").replace("'", "").split()), self.setting(seed), part
+        )
 
 
 @dataclass(frozen=True)
@@ -102,11 +106,13 @@ def full(seeds: int = 10) -> list[Part]:
     """At most so many seeds; three or more wherever a figure or a target is read."""
     others = [name for name in CHAINS if name != DEFAULT]
     rules = (*CHAINS, *OTHERS)
-    targets, rest = _parted(everywhere(DEFAULT, PUBLISHED, **CNN))
+    targets, rest = _parted(everywhere(DEFAULT, list(PUBLISHED), **CNN))
     parts = [
-        Part("calm", tuple(calm(name, 0.33) for name in (DEFAULT, MEAN)), 10),
+        Part("choice", tuple(_choice()), 1),
+        Part("calm", tuple(calm(name, 0.33, **CNN) for name in (DEFAULT, MEAN)), 10),
         Part("adaptive", tuple(Arm.of(DEFAULT, name, **CNN) for name in KNOWING), 3),
         Part("cnn", tuple(targets), 3),
+        Part("cnn_finer", tuple(_finer()), 3),
         Part("momentum", tuple(momentum(name, **CNN) for name in ATTACKS), 3),
         Part("heat", tuple(everywhere(DEFAULT, list(ATTACKS))), 3),
         Part("mean", tuple(everywhere(MEAN, list(ATTACKS))), 3),
@@ -147,6 +153,21 @@ def of_parts(parts: Sequence[Part]) -> Mapping[str, Cell]:
         for cell in part.cells():
             cells.setdefault(cell.name, cell)
     return cells
+
+
+def _choice() -> Iterator[Arm]:
+    """Every candidate where it is hard: half a training each, of which validation is read."""
+    for gamma, liars in ((0.33, 2), (0.0, 3)):
+        for chain in CANDIDATES:
+            for attack in ("sign flip", *FINER):
+                yield Arm.of(chain, attack, gamma=gamma, liars=liars, **{**CNN, "steps": 400})
+
+
+def _finer() -> Iterator[Arm]:
+    """The published cells that have a target, under attacks that search better."""
+    for gamma, liars in TARGETS:
+        for attack in FINER:
+            yield Arm.of(DEFAULT, attack, gamma=gamma, liars=liars, **CNN)
 
 
 def _parted(arms: Iterable[Arm]) -> tuple[list[Arm], list[Arm]]:

@@ -21,8 +21,8 @@ RULES: Mapping[str, Mapping[str, Any]] = {
 }
 ATTACKS = {
     "sign flip": "SignFlipping",
-    "optimised ALIE": "Optimal_ALittleIsEnough",
-    "optimised IPM": "Optimal_InnerProductManipulation",
+    "ALIE, ByzFL's search": "Optimal_ALittleIsEnough",
+    "IPM, ByzFL's search": "Optimal_InnerProductManipulation",
 }
 TIMEOUT_S = 3_600.0
 

@@ -53,7 +53,7 @@ def add_figures(report: Report, found: Found) -> None:
     """Figures that could not be measured have no value."""
     for gamma, liars in TARGETS:
         _heat(report, found, gamma, liars)
-    for part, model in (("adaptive", "CNN"), ("adaptive_mlp", "MLP 784-64-10")):
+    for part in ("adaptive", "adaptive_mlp"):
         here = found.arms(part)
         adaptive = found.worst(here)
         report.figure(
@@ -61,8 +61,8 @@ def add_figures(report: Report, found: Found) -> None:
             value(adaptive),
             "accuracy",
             at_least=0.94 if part == "adaptive" else None,
-            how=f"{DEFAULT}, {model}, γ = 0.33, f = 2 of 12, last iterate, {found.seeds(here)} "
-            f"seeds; worst: {name(adaptive)}",
+            how=f"{DEFAULT}, {_model(here)}, γ = 0.33, f = 2 of 12, last iterate, "
+            f"{found.seeds(here)} seeds; worst: {name(adaptive)}",
         )
     _calm(report, found)
     for id, attacks in (("", BUCKETING_PAPER), ("_all_attacks", tuple(ATTACKS))):
@@ -89,7 +89,7 @@ def add_figures(report: Report, found: Found) -> None:
 def _heat(report: Report, found: Found, gamma: float, liars: int) -> None:
     line = PUBLISHED_LINE[gamma][liars - 1]
     target = line if gamma else round(line + MORE_AT_ZERO, 2)
-    for part, id in (("cnn", "heat"), ("heat", "heat_mlp")):
+    for part, id in (("cnn", "heat"), ("cnn_finer", "heat_finer"), ("heat", "heat_mlp")):
         here = _at(found.arms(part), gamma, liars)
         last, selected = found.worst(here), found.worst(here, SELECTED)
         report.figure(
@@ -97,7 +97,7 @@ def _heat(report: Report, found: Found, gamma: float, liars: int) -> None:
             value(last),
             "accuracy",
             at_least=target if part == "cnn" else None,
-            how=f"{DEFAULT}, {'CNN' if part == 'cnn' else 'MLP 784-64-10'}, last iterate, worst "
+            how=f"{DEFAULT}, {_model(here)}, last iterate, worst "
             f"of {len(here)} attacks: {name(last)}; {found.seeds(here)} seeds; selected by "
             f"validation {shown(selected)}; published {line}",
         )
@@ -116,8 +116,8 @@ def _calm(report: Report, found: Found) -> None:
         bound if bound is not None else (mean(lost) if lost else None),
         "points",
         at_most=1.0,
-        how=f"12 honest clients, num_byzantine = 2, γ = 0.33, against the mean: "
-        f"{'95 % bound of ' if bound is not None else ''}the mean over {len(lost)} paired seeds"
+        how=f"{_model(found.arms('calm'))}, 12 honest clients, num_byzantine = 2, γ = 0.33, "
+        f"against the mean: {'95 % bound of ' if bound is not None else ''}the mean over {len(lost)} paired seeds"
         + (f", which is {mean(lost):.2f}" if lost else ""),
     )
 
@@ -127,7 +127,13 @@ def _calm(report: Report, found: Found) -> None:
 
 def add_rows(report: Report, found: Found) -> None:
     """One row a chain and heterogeneity: the worst attack for each f, at two iterates."""
-    for parts, model in ((("cnn", "cnn_rest"), "cnn"), (("heat", "mean", "grid"), "mlp")):
+    for row in _choice(found):
+        report.row(**row)
+    for parts, model in (
+        (("cnn", "cnn_rest"), "cnn"),
+        (("cnn_finer",), "cnn, finer search"),
+        (("heat", "mean", "grid"), "mlp"),
+    ):
         for chain in CHAINS:
             arms = [one for one in found.arms(*parts) if one[0].chain == chain]
             for gamma in GAMMAS:
@@ -139,6 +145,19 @@ def add_rows(report: Report, found: Found) -> None:
         report.row(**row)
     for row in _by_chain(found, "pairs"):
         report.row(**row)
+
+
+def _choice(found: Found) -> Iterator[dict[str, Any]]:
+    """What the default was chosen by: validation accuracies at the last iterate, seed 1."""
+    rows: dict[tuple[str, float, int], dict[str, float]] = {}
+    for arm, _ in found.arms("choice"):
+        result = found.results.get(arm.cell(1).name)
+        if result is not None:
+            place = (arm.chain, arm.get("gamma"), arm.get("liars"))
+            rows.setdefault(place, {})[arm.attack] = round(result["validation"][-1], 3)
+    for (chain, gamma, liars), columns in rows.items():
+        told = {"table": "choice, validation", "chain": chain, "gamma": gamma, "f": liars}
+        yield {**told, **columns, "worst": min(columns.values())}
 
 
 def _add_heat(
@@ -172,6 +191,12 @@ def _by_chain(
 
 def _at(arms: Iterable[tuple[Arm, int]], gamma: float, liars: int) -> list[tuple[Arm, int]]:
     return [(a, n) for a, n in arms if a.get("gamma") == gamma and a.get("liars") == liars]
+
+
+def _model(arms: Sequence[tuple[Arm, int]]) -> str:
+    """The model of a table's trainings."""
+    names = {"cnn": "CNN", "mlp": "MLP 784-64-10"}
+    return " and ".join(sorted({names[arm.get("model")] for arm, _ in arms})) or "no model"
 
 
 def value(worst: tuple[str, float] | None) -> float | None:

@@ -9,6 +9,7 @@ from fedplat.aggregators.robust import Robust
 from fedplat.attacks.lies import Attack
 
 VALIDATION = 10_000  # training images that no client has
+MIRRORED = "mirrored"
 Part = str | Mapping[str, Any]
 
 
@@ -57,4 +58,9 @@ class Setting:
         """Raises: ConfigError, if there is no such attack, or it refuses a value."""
         if self.attack is None or not self.liars:
             return None
-        return attacks.build(self.attack)
+        return attacks.build({k: v for k, v in self.attack.items() if k != MIRRORED})
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether liars look at gradients, not at updates: then what they add is taken away."""
+        return bool((self.attack or {}).get(MIRRORED))
