@@ -7,11 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
+from fedplat.cli.matrix import matrix
 from fedplat.cli.sweep import sweep
 from fedplat.errors import ConfigError
 
 app = typer.Typer(help="Run federations in one process.", no_args_is_help=True)
 app.command()(sweep)
+app.command()(matrix)
 RUNS = Path("runs")
 SCENARIOS = Path("simulations/scenarios")
 SWEEPS = "sweeps"  # a folder of sweep files, which are no scenarios

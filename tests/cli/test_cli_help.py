@@ -10,6 +10,7 @@ COMMANDS = [
     ("sim", "run"),
     ("sim", "list"),
     ("sim", "sweep"),
+    ("sim", "matrix"),
     ("data",),
     ("data", "show"),
     ("config",),
@@ -38,7 +39,9 @@ def test_every_command_explains_itself_on_standard_output(fedplat, command):
     assert "Usage" in answer.out and " ".join(command) in answer.out
 
 
-@pytest.mark.parametrize("command", [("sim", "run"), ("config", "check"), ("sim", "sweep")])
+@pytest.mark.parametrize(
+    "command", [("sim", "run"), ("config", "check"), ("sim", "sweep"), ("sim", "matrix")]
+)
 def test_a_commands_help_shows_an_example_that_can_be_copied(fedplat, command):
     assert f"fedplat {' '.join(command)} simulations/" in fedplat(*command, "--help").out
 

@@ -32,7 +32,7 @@ COLUMNS = 150  # rounds that can be told apart; of more several share a column
 NEXT_TO_NOTHING = 0.1  # of an equal share
 FULL = 2.0  # equal shares at which the colour is full
 WIDTH, LEFT, RIGHT, LINE = 1040, 76, 14, 15
-LISTED = 20  # clients in the table
+LISTED = 12  # clients in the table
 
 
 def who_counted(run: Run, found: Judgement) -> list[Card | None]:
@@ -150,8 +150,8 @@ def _claims(found: Judgement) -> Card | None:
         for lies, colour in ((False, BLUE), (True, RED)):
             own = [(x, y) for x, y, client in points if (client in found.liars) == lies]
             if own:
-                style = {"s": dot, "color": colour, "alpha": 0.75}
-                axes.scatter(*zip(*own, strict=True), edgecolors=CARD, linewidths=0.8, **style)
+                x, y = zip(*own, strict=True)
+                axes.scatter(x, y, s=dot, color=colour, alpha=0.75, edgecolors=CARD, linewidths=0.8)
         axes.set_xlim(0, most)
         axes.set_ylim(-0.03 * most, most)
         y_axis(axes, tick_number)

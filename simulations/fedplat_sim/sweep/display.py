@@ -2,33 +2,48 @@
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TextIO
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from fedplat.telemetry import readable
 from fedplat.telemetry.records import to_line
 from fedplat_sim.sweep import tables
-from fedplat_sim.sweep.cells import words
+from fedplat_sim.sweep.cells import words as in_words
 
 Record = Mapping[str, Any]
 Tell = Callable[[Record], None]
 BAR = 30
 
 
+@dataclass(frozen=True)
+class Words:
+    """How what begins is announced, and how its results are drawn."""
+
+    title: Callable[[Record], str]
+    results: Callable[[Any], RenderableType]
+
+
 def for_terminal(
-    as_json: bool, out: TextIO | None = None, err: TextIO | None = None
+    as_json: bool,
+    out: TextIO | None = None,
+    err: TextIO | None = None,
+    words: Words | None = None,
 ) -> tuple[Tell, Callable[[], None]]:
-    """Chooses the display; gives what it is told by, and what closes it."""
+    """Chooses the display; gives what it is told by, and what closes it.
+
+    `words` are a sweep's, unless given.
+    """
     out, err = out or sys.stdout, err or sys.stderr
     if as_json:
         return _Json(out).on, lambda: None
     tables_on, lines_on = Console(file=out, highlight=False), Console(file=err, highlight=False)
     if not tables_on.is_terminal:
         tables_on.width = tables.WIDTH  # nobody's window to fit into
-    lines = _Lines(tables_on, lines_on)
+    lines = _Lines(tables_on, lines_on, words or Words(_title, tables.as_rich))
     return lines.on, lines.close
 
 
@@ -49,8 +64,8 @@ class _Lines:
     It draws when it is told something, without a thread: cells are forked from this process.
     """
 
-    def __init__(self, out: Console, err: Console) -> None:
-        self._out, self._err = out, err
+    def __init__(self, out: Console, err: Console, words: Words) -> None:
+        self._out, self._err, self._words = out, err, words
         self._live: Any = None
         if err.is_terminal:
             from rich.live import Live
@@ -61,7 +76,7 @@ class _Lines:
     def on(self, record: Record) -> None:
         match record["event"]:
             case "started":
-                self._err.print(_title(record), markup=False, soft_wrap=True)
+                self._err.print(self._words.title(record), markup=False, soft_wrap=True)
             case "cell":
                 self._err.print(
                     cell_line(record, bare=self._live is not None), markup=False, soft_wrap=True
@@ -73,7 +88,7 @@ class _Lines:
                 self._err.print(_choice(record), markup=False, soft_wrap=True)
             case "finished":
                 self.close()
-                self._out.print(tables.as_rich(record["results"]))
+                self._out.print(self._words.results(record["results"]))
                 self._out.print(
                     f"report: {record['folder']}/report.html", markup=False, soft_wrap=True
                 )
@@ -128,7 +143,7 @@ def _choice(record: Record) -> str:
     at = tables.where(record["arm"], tuple(record["point"].items()))
     if record["tuned"] is None:
         return f"{at}: no configuration is left"
-    chosen = words(tuple(record["tuned"].items())) or "as it is"
+    chosen = in_words(tuple(record["tuned"].items())) or "as it is"
     if record["score"] is None:
         return f"{at}: {chosen}"
     show = readable.percent if "accuracy" in record["by"] else readable.number

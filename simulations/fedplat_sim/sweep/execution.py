@@ -126,6 +126,8 @@ class _Watch:
                 self._survey(record)
             case "finished" if not self.central:  # no round was played
                 self.central = {name: record.get(name) for name in CENTRAL}
+            case "attack_success" if record["rate"] is not None:
+                self.clients["attack_success"] = record["rate"]
             case "warning":
                 self.warnings.append(record["text"])
 

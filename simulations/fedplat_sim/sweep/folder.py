@@ -5,14 +5,27 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from fedplat.errors import ConfigError, DataError, StorageError
 from fedplat.telemetry.metrics_file import read_text, replace_text
 from fedplat_sim.sweep.cells import Cell
-from fedplat_sim.sweep.definition import Sweep, flat
+from fedplat_sim.sweep.definition import flat
 
 ABSENT = "nothing"
+
+
+class Definition(Protocol):
+    """What a folder is bound to: a file that names a scenario to run in many ways."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def scenario(self) -> Path: ...
+
+    @property
+    def table(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -54,7 +67,7 @@ class SweepFolder:
         return self.path / name
 
 
-def open_folder(path: Path, sweep: Sweep) -> SweepFolder:
+def open_folder(path: Path, sweep: Definition) -> SweepFolder:
     """Makes a sweep's folder, or opens it again to go on.
 
     Raises: ConfigError, if it belongs to something else or to a sweep that says something else,
@@ -77,7 +90,7 @@ def open_folder(path: Path, sweep: Sweep) -> SweepFolder:
     return folder
 
 
-def _said(sweep: Sweep) -> dict[str, Any]:
+def _said(sweep: Definition) -> dict[str, Any]:
     """All that decides what a sweep runs: its own keys, and the base scenario's."""
     table = {"name": sweep.name, **sweep.table}
     try:

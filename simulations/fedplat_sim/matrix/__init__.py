@@ -1,0 +1,1 @@
+"""Attack × rule × heterogeneity × liars: every combination is run, and heat maps show the worst."""
