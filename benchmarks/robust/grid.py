@@ -160,7 +160,7 @@ def _choice() -> Iterator[Arm]:
     for gamma, liars in ((0.33, 2), (0.0, 3)):
         for chain in CANDIDATES:
             for attack in ("sign flip", *FINER):
-                yield Arm.of(chain, attack, gamma=gamma, liars=liars, **{**CNN, "steps": 400})
+                yield Arm.of(chain, attack, gamma=gamma, liars=liars, steps=400, **CNN)
 
 
 def _finer() -> Iterator[Arm]:

@@ -108,8 +108,9 @@ def _calm(report: Report, found: Found) -> None:
     told = {arm.chain: found.of(arm, seeds) for arm, seeds in found.arms("calm")}
     mine, usual = told.get(DEFAULT, []), told.get(MEAN, [])
     lost = [100 * (b - a) for a, b in zip(mine, usual, strict=False)]
-    bound = None
+    bound, what = None, "the mean"
     if len(lost) in STUDENT_95:
+        what = "95 % bound of the mean"
         bound = mean(lost) + STUDENT_95[len(lost)] * stdev(lost) / len(lost) ** 0.5
     report.figure(
         "robust.calm_price_pt",
@@ -117,7 +118,7 @@ def _calm(report: Report, found: Found) -> None:
         "points",
         at_most=1.0,
         how=f"{_model(found.arms('calm'))}, 12 honest clients, num_byzantine = 2, γ = 0.33, "
-        f"against the mean: {'95 % bound of ' if bound is not None else ''}the mean over {len(lost)} paired seeds"
+        f"against the plain mean: {what} over {len(lost)} paired seeds"
         + (f", which is {mean(lost):.2f}" if lost else ""),
     )
 

@@ -44,7 +44,7 @@ def simulated(parts):
     return run(parts.scenario, Options(executor="sequential"), parts=parts).params.vector
 
 
-def ended(parts, **options):
+def ended(parts, rounds=ROUNDS, **options):
     """The loop's weights after as many rounds."""
     setting = Setting(
         **{
@@ -61,7 +61,7 @@ def ended(parts, **options):
     lying = np.array([client_id(i) in liars for i in range(CLIENTS)])
     names = [client_id(i) for i in range(CLIENTS)]
     course = Course(setting, gradients("mlp", SEED), mine, names, lying)
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         course.advance()
     return course.model.weights
 
@@ -98,6 +98,15 @@ def test_under_attack_too_with_a_robust_rule_and_momentum(attack):
     told = {**LIE, "attack": attack, "chain": ["arc", "caf"]}
     assert (ended(parts, **told) - vector).abs().max() < 1e-5
     assert (ended(parts, **told, lr=0.11) - vector).abs().max() > 1e-4
+
+
+def test_liars_who_look_at_gradients_take_away_what_others_add():
+    parts = build(scenario(attack={"name": "alie", "fraction": 0.2}))
+    attack = {"name": "alie", "z": 1.0}
+    up = ended(parts, **{**LIE, "attack": attack}, rounds=1)
+    down = ended(parts, **{**LIE, "attack": {**attack, "mirrored": True}}, rounds=1)
+    assert (up >= down).all()
+    assert (up - down).max() > 1e-4
 
 
 @pytest.mark.parametrize(("model", "kind"), [("mlp", TwoLayers), ("cnn", Convolutional)])
