@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks.figures import Report
 from benchmarks.peers import environments
 from benchmarks.robust.arms import PUBLISHED
-from benchmarks.robust.peer import RULES, PeerTraining
+from benchmarks.robust.peer import RULES, PeerTraining, deal
 from benchmarks.robust.session import Cell, Kept, Result, Session, say
 from benchmarks.robust.setting import Setting
 from benchmarks.simulation.process import MeasurementError
@@ -46,14 +46,16 @@ def measure_peer(session: Session, kept: Kept, root: Path) -> None:
         session.failures[PART] = str(error)
         return
 
+    for setting in {one.setting.gamma: one.setting for _, one in missing}.values():
+        deal(setting, session.data, dealt(root, setting))
+
     def run(job: tuple[Cell, PeerTraining]) -> None:
         cell, one = job
         if session.late():
             session.left_out[PART] += 1
             return
-        folder = root / "robustness-byzfl" / f"gamma-{one.setting.gamma:g}"
         try:
-            result = one.run(python, session.data, folder)
+            result = one.run(python, dealt(root, one.setting))
         except MeasurementError as error:
             session.failures[cell.name] = " ".join(str(error).split())[-300:]
             return
@@ -62,6 +64,11 @@ def measure_peer(session: Session, kept: Kept, root: Path) -> None:
 
     with ThreadPoolExecutor(session.jobs) as pool:
         list(pool.map(run, missing))
+
+
+def dealt(root: Path, setting: Setting) -> Path:
+    """Where the images of a heterogeneity lie, for all trainings that have it."""
+    return root / "robustness-byzfl" / f"gamma-{setting.gamma:g}"
 
 
 def found_of_peer(kept: Kept) -> dict[str, Result]:

@@ -51,9 +51,11 @@ class PeerTraining:
             ],
         }
 
-    def run(self, python: Path, data: Path, folder: Path) -> dict[str, Any]:
-        """Raises: MeasurementError, if its process fails."""
-        deal(self.setting, data, folder)
+    def run(self, python: Path, folder: Path) -> dict[str, Any]:
+        """On images that were dealt into `folder`.
+
+        Raises: MeasurementError, if its process fails.
+        """
         words: list[str | Path] = [python, SCRIPT, folder, json.dumps(self.told())]
         return measure(words, {"OMP_NUM_THREADS": "1"}, cwd=ROOT, timeout_s=TIMEOUT_S).answer
 
