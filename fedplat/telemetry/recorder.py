@@ -203,6 +203,8 @@ def _judged(committed: RoundCommitted) -> dict[str, Any]:
         told["claimed"] = {client: _short(weight) for client, _, weight in committed.accepted}
     if committed.refused:
         told["left_out"] = dict(committed.refused)
+    if committed.quarantined:
+        told["quarantined"] = dict(committed.quarantined)
     if committed.abandoned:
         told["abandoned"] = committed.abandoned
     return told

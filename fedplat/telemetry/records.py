@@ -54,7 +54,8 @@ class Round:
     `unlike` of the `accepted` updates were computed in another environment than the coordinator's.
     Where the rule tells: `influence` is each client's share of the aggregate, `claimed` the weight
     that it asked for, and `left_out` says why the rule did not use an accepted update.  `abandoned`
-    says why the rule could not answer; the model is then the one before.
+    says why the rule could not answer; the model is then the one before.  `quarantined` are the
+    clients that the coordinator put in quarantine itself, with the reason.
     """
 
     round: int
@@ -80,6 +81,7 @@ class Round:
     influence: Mapping[str, float] = field(default_factory=dict)
     claimed: Mapping[str, float] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
+    quarantined: Mapping[str, str] = field(default_factory=dict)
     abandoned: str = ""
 
 

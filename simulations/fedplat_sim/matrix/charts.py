@@ -104,12 +104,12 @@ def _paint_box(axes: Axes, column: int, box: Box, results: Results, span: Span) 
     corner, size = (column + 0.02, box.row + 0.03), (0.96, 0.94)
     middle = column + 0.5, box.row + 0.5
     if box.worst.score is None:
-        hatch = "////" if box.state == "failed" else ""
         frame = Rectangle(corner, *size, facecolor="none", edgecolor=MUTED, linewidth=0.8)
-        frame.set_hatch(hatch)
+        frame.set_hatch("////" if box.state == "failed" else "")
         frame.set_alpha(0.45)
         axes.add_patch(frame)
-        axes.text(*middle, box.state, ha="center", va="center", fontsize=11, color=INK)
+        ground = {"facecolor": CARD, "edgecolor": "none", "pad": 2}
+        axes.text(*middle, box.state, ha="center", va="center", color=INK, bbox=ground)
         return
     colour, opacity = _colour(box.worst.score.mean, span, results.measure.kind == "share")
     axes.add_patch(Rectangle(corner, *size, facecolor=colour, alpha=opacity, linewidth=0))

@@ -62,6 +62,10 @@ def remarks(run: Run, found: Judgement) -> list[str]:
     if suspects:
         said = _listed([in_words(client, conduct) for client, conduct in suspects])
         texts.append(f"Suspected, which is a hint and no proof: {said}.")
+    held = {client: one.round for one in run.rounds for client in one.quarantined}
+    if held:
+        said = _listed([f"{client} in round {number}" for client, number in held.items()])
+        texts.append(f"Put in quarantine by the coordinator: {said}.")
     for reason, numbers in _by_reason(found.conducts.abandoned).items():
         rounds = f"round{'s' if len(numbers) > 1 else ''} {_listed(list(map(str, numbers)))}"
         texts.append(f"The rule gave up {rounds}, which left the model unchanged: {reason}.")
