@@ -21,7 +21,7 @@ def rounds_of(name, **changes):
 
 @pytest.mark.parametrize("file", FILES, ids=lambda one: one.stem)
 def test_an_example_runs_as_it_is(file):
-    short = {"rounds": 2, "training.epochs": 1, "evaluation.baselines": []}
+    short = {"rounds": 2, "training.epochs": 1, "training.steps": None, "evaluation.baselines": []}
     assert len(rounds_of(file.name, **short)) == 2
     assert file.read_text().startswith("# "), "it says what it shows"
 
