@@ -33,6 +33,7 @@ PATHS = (
     "app", "data.path", "data.test_path", "data.test.path", "data.test.test_path",
     "clients.sampler.trace",
 )  # fmt: skip
+MATRIX = {"scenario", "rules", "attacks"}  # keys of a file that is no scenario, but refers to one
 ON_HUB = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)  # how data sets of the hub are named
 
 
@@ -284,6 +285,9 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Scenario:
     except OSError as error:
         reason = f"can not be read ({error.strerror}); `fedplat sim list` shows scenarios"
         raise ConfigError(where=str(path), reason=reason) from error
+    if set(table) >= MATRIX:
+        reason = f"is a matrix of rules and attacks: fedplat sim matrix {path}"
+        raise ConfigError(where=str(path), reason=reason)
     for key, value in (overrides or {}).items():
         put(table, key, value)
     for key in PATHS:

@@ -1,12 +1,13 @@
 """A matrix file is read as it is meant, and what can not be meant is refused with its place."""
 
 import pytest
-from small_matrix import FLIP, SCENARIO, loaded, written
+from small_matrix import FLIP, loaded, written
 
 from fedplat.config import attacking
+from fedplat.config import scenario as scenarios
 from fedplat.errors import ConfigError
 from fedplat_sim.matrix.cells import Place, cell, places, refusals, runs
-from fedplat_sim.matrix.definition import is_matrix, load
+from fedplat_sim.matrix.definition import load
 
 
 def test_every_combination_is_a_place_and_every_seed_of_it_a_run(tmp_path):
@@ -69,8 +70,11 @@ def test_what_is_no_scenario_at_all_is_refused_before_anything_runs(tmp_path):
         refusals(attack, lambda one: False)
 
 
-def test_a_matrix_is_told_from_a_scenario():
-    assert is_matrix({"scenario": "a.toml", "rules": ["mean"]}) and not is_matrix(SCENARIO)
+def test_a_matrix_that_is_run_as_a_scenario_is_named_with_what_runs_it(tmp_path):
+    file = tmp_path / "matrix.toml"
+    file.write_text('scenario = "a.toml"\nrules = ["mean"]\nattacks = ["none"]\n')
+    with pytest.raises(ConfigError, match="fedplat sim matrix"):
+        scenarios.load(file)
 
 
 @pytest.mark.parametrize(

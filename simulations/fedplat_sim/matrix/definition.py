@@ -61,11 +61,6 @@ def load(path: Path) -> Matrix:
     return _Reader(str(path), table).matrix(path)
 
 
-def is_matrix(table: Mapping[str, Any]) -> bool:
-    """Whether a file's table is a matrix rather than a scenario."""
-    return "scenario" in table and "rules" in table
-
-
 @dataclass(frozen=True)
 class _Reader:
     where: str
