@@ -17,7 +17,8 @@ class Book:
     `counted` says in which round an answer counts, `broadcasts` what each round offered;
     `unasked` came from a client that had been given up, when its round was over.
     `held` are in quarantine now, `lately` were at some time since the last commit; `barred` is what
-    can not count for that reason.
+    can not count for that reason, and `waiting` what counts now or never: it had come of a client
+    that was then put in quarantine.
     """
 
     version: int = 0
@@ -27,6 +28,7 @@ class Book:
     unasked: set[Answer] = field(default_factory=set)
     held: set[ClientId] = field(default_factory=set)
     lately: set[ClientId] = field(default_factory=set)
+    waiting: set[Answer] = field(default_factory=set)
     ever_held: bool = False
     barred: set[Answer] = field(default_factory=set)
     deadlines: dict[int, int] = field(default_factory=dict)  # by round: how many had come
@@ -51,13 +53,14 @@ class Book:
         self.ever_held = True
         mine = {(client, round_id) for round_id in range(1, self.open + 1)}
         self.barred |= mine - self.received.keys()
+        self.waiting |= {one for one in self.received.keys() - self.counted.keys() if one in mine}
         self.surveyed.add((client, self.open - 1))
 
     def commit(self, event: RoundCommitted) -> None:
         """A round is over: who is in quarantine is not of the next."""
         self.commits.append(event)
-        waited = {one for one in self.received if one[0] in self.lately}
-        self.barred |= waited - self.counted.keys()
+        self.barred |= self.waiting - self.counted.keys()
+        self.waiting.clear()
         self.barred |= {(client, self.open) for client in self.held}
         self.surveyed |= {(client, event.round_id) for client in self.held}
         self.lately = set(self.held)
