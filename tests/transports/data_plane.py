@@ -6,7 +6,7 @@ import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from threading import Thread
+from threading import Event, Thread
 
 import grpc
 
@@ -108,11 +108,14 @@ class Line:
             yield encode_request(Upload(digest, len(content)))
             for start in range(0, stop, FRAME_BYTES):
                 yield bytes(content[start : min(stop, start + FRAME_BYTES)])
-            while call.is_active():
+            begun.wait()  # gRPC asks for frames in a thread of its own, perhaps before it returns
+            while calls[0].is_active():
                 time.sleep(0.005)
 
-        call = self._put(frames(), metadata=self._who)
-        return call
+        calls, begun = [], Event()
+        calls.append(self._put(frames(), metadata=self._who))
+        begun.set()
+        return calls[0]
 
 
 def first(replies):
