@@ -82,7 +82,10 @@ def build(scenario: Scenario, own: Own | None = None) -> Parts:
 
     Raises: ConfigError or DataError, with the key, the reason and what works.
     """
-    return _of(scenario, *_data(scenario, own))
+    made = _of(scenario, *_data(scenario, own))
+    if own is None:
+        _ = made.root  # refused here, if the coordinator has no samples for it
+    return made
 
 
 def rebuild(scenario: Scenario, dealt: Dealt) -> Parts:

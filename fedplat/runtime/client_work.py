@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Literal, cast
 
 from fedplat import rng
+from fedplat.algorithms.client_momentum import ClientMomentum
 from fedplat.algorithms.program import run_program
 from fedplat.engine.events import WorkFailed
 from fedplat.engine.messages import DeclineReason
@@ -182,10 +183,16 @@ class ClientWork:
     def root_update(
         self, root: Dataset, digest: Digest, payload: memoryview, round_id: int
     ) -> Vector:
-        """The update of a client that has the samples `root` and remembers nothing."""
+        """The update of a client that has the samples `root` and remembers nothing.
+
+        Momentum at the clients is not in it: a first one is a fraction of its update, and the
+        clients' are as long as updates are.
+        """
         broadcast = self.broadcast(digest, payload, round_id)
         data = ClientData(root, root, root)
-        program = self.cargo.algorithm.client(broadcast, State(), len(root))
+        algorithm = self.cargo.algorithm
+        plain = algorithm.inner if isinstance(algorithm, ClientMomentum) else algorithm
+        program = plain.client(broadcast, State(), len(root))
         seed = rng.derive(self.seed, "root", "round", round_id)
         return run_program(program, self.learner, data, seed).update
 

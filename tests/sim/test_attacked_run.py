@@ -160,6 +160,17 @@ def test_a_replay_finds_what_was_forged_about_who_counted(name):
     assert last.verdict == "different" and any(f"its {name} is" in why for why in last.differences)
 
 
+def test_the_coordinators_own_update_is_as_long_with_momentum_at_the_clients_as_without():
+    """FLTrust stretches every update to its length: a first momentum would be a tenth of it."""
+    found = []
+    for momentum in (0.0, 0.9):
+        parts = build(crowd(rounds=1, aggregator="fltrust", **{"clients.momentum": momentum}))
+        server = parts.server(MemoryBlobs())
+        first = server.initialise(0.0)
+        found.append(server.reference(first.broadcast, first.kept, 1))
+    assert torch.equal(*found) and found[0].any()
+
+
 def test_a_claimed_weight_has_no_say_in_a_robust_rule_and_a_cap_in_the_mean():
     of_one = crowd(aggregator="mean", **{"clients.max_weight": 1.0})
     commit = commits(ran(of_one)[1])[0]
@@ -181,6 +192,11 @@ def test_nobody_lies_at_fraction_0_and_everybody_at_1():
         ({"aggregator": "trimmed_mean", "num_byzantine": 5}, CompositionError, "n=10, f=5"),
         ({"aggregator": "median", "algorithm": "scaffold"}, CompositionError, "liars' too"),
         ({"clients.momentum": 0.9, "algorithm": "fedper"}, CompositionError, "no momentum"),
+        (
+            {"aggregator": {"name": "fltrust", "root_samples": 100_000}},
+            CompositionError,
+            "100000 samples of its own and has 1",
+        ),
         ({"attack": attack("alei")}, ConfigError, "did you mean 'alie'"),
         ({"attack": attack("alie", z=-1.0)}, ConfigError, "z must be"),
         (
