@@ -22,6 +22,19 @@ def _named(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def _of_parts(value: dict[str, Any]) -> dict[str, Any]:
+    """A chain of rules as it must be; any other part as it is."""
+    if value["name"] != "chain":
+        return value
+    stages = value.get("stages")
+    if set(value) != {"name", "stages"} or not isinstance(stages, list):
+        raise ValueError('a chain is written "a | b", or as a list of parts, and has no other keys')
+    for one in stages:
+        if not isinstance(one, str):
+            _named(one if isinstance(one, dict) else {})
+    return value
+
+
 def _attacking(value: dict[str, Any]) -> dict[str, Any]:
     fraction = value.get("fraction")
     if (
@@ -43,6 +56,7 @@ ChainPart = Annotated[
     dict[str, Any],
     BeforeValidator(_chain),
     AfterValidator(_named),
+    AfterValidator(_of_parts),
     Field(description="a name, a table with `name`, or a chain of parts: a list, or `a | b`"),
 ]
 AttackPart = Annotated[

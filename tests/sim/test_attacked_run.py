@@ -211,6 +211,21 @@ def test_what_can_not_work_is_refused_before_any_round(keys, error, said):
         build(crowd(**keys))
 
 
+@pytest.mark.parametrize(
+    ("aggregator", "said"),
+    [
+        ({"name": "chain"}, "a list of parts"),
+        ({"name": "chain", "stages": "nnm"}, "a list of parts"),
+        ({"name": "chain", "stages": ["median"], "f": 1}, "no other keys"),
+        ([1, "median"], "a part is written"),
+        ([{"norm": 1.0}, "median"], "a part is written"),
+    ],
+)
+def test_what_is_no_chain_is_refused_with_how_one_is_written(aggregator, said):
+    with pytest.raises(ConfigError, match=f"aggregator.*{said}"):
+        crowd(aggregator=aggregator)
+
+
 @pytest.mark.parametrize("fraction", [-0.1, 1.1, "half", None, True])
 def test_a_fraction_of_clients_lies_in_0_to_1(fraction):
     with pytest.raises(ConfigError, match="fraction"):
